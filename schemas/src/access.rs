@@ -1,0 +1,86 @@
+//! Who may do what: roles x verbs x kinds, in one table.
+
+use serde::{Deserialize, Serialize};
+
+use crate::kind::Kind;
+
+/// What a caller wants to do with a kind of resource.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Verb {
+    Read,
+    Create,
+    Update,
+    Delete,
+}
+
+impl Verb {
+    pub const ALL: [Self; 4] = [Self::Read, Self::Create, Self::Update, Self::Delete];
+}
+
+/// A role in an org, from most to least powerful.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Sees everything but secrets, changes nothing.
+    Viewer,
+    /// Sees everything, the audit trail too.
+    Auditor,
+    /// Runs the fleet: rules, zones, devices.
+    Operator,
+    /// Runs the org: also users, tokens and setup keys.
+    Admin,
+    /// Everything.
+    Owner,
+}
+
+impl Role {
+    pub const ALL: [Self; 5] = [Self::Viewer, Self::Auditor, Self::Operator, Self::Admin, Self::Owner];
+
+    /// Whether this role may do `verb` to resources of `kind`.
+    pub fn may(self, verb: Verb, kind: Kind) -> bool {
+        let reads = match kind {
+            Kind::Org | Kind::Zone | Kind::Rule | Kind::Device | Kind::Flow => Self::Viewer,
+            Kind::Event | Kind::User => Self::Auditor,
+            Kind::SetupKey => Self::Operator,
+            // Everybody manages tokens of their own; `gate` shows others' only to admins.
+            Kind::ApiToken => Self::Viewer,
+        };
+        let writes = match kind {
+            Kind::Zone | Kind::Rule | Kind::Device => Self::Operator,
+            Kind::SetupKey | Kind::User => Self::Admin,
+            Kind::ApiToken => Self::Viewer,
+            Kind::Org => Self::Owner,
+            // Facts, not resources: nobody edits what happened.
+            Kind::Event | Kind::Flow => return matches!(verb, Verb::Read) && self >= reads,
+        };
+        match verb {
+            Verb::Read => self >= reads,
+            Verb::Create | Verb::Update | Verb::Delete => self >= writes,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_higher_role_may_all_that_a_lower_one_may() {
+        for pair in Role::ALL.windows(2) {
+            for kind in Kind::ALL {
+                for verb in Verb::ALL {
+                    assert!(!pair[0].may(verb, kind) || pair[1].may(verb, kind), "{pair:?} {verb:?} {kind:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn nobody_edits_what_happened() {
+        for verb in [Verb::Create, Verb::Update, Verb::Delete] {
+            assert!(!Role::Owner.may(verb, Kind::Event));
+            assert!(!Role::Owner.may(verb, Kind::Flow));
+        }
+    }
+}
