@@ -1,0 +1,50 @@
+//! The feed: each event by itself, with CloudEvents headers (NATS protocol binding, binary mode).
+
+use async_nats::jetstream::message::PublishMessage;
+use bytes::Bytes;
+use schemas::event::Recorded;
+use schemas::subjects;
+
+use crate::bucket::PendingPut;
+use crate::connect::Bus;
+use crate::error::{During, Error};
+
+const POSITION: &str = "Netkeep-Position";
+
+impl Bus {
+    /// Publishes one event of the commit at `position`. The server drops one that it has seen in the last minutes.
+    pub async fn publish_feed(&self, recorded: &Recorded, stored: &str, position: u64) -> Result<PendingPut, Error> {
+        let (meta, event) = (&recorded.meta, &recorded.event);
+        let id = meta.id.to_string();
+        let message = PublishMessage::build()
+            .message_id(&id)
+            .header("ce-specversion", "1.0")
+            .header("ce-id", id.as_str())
+            .header("ce-source", meta.source.as_str())
+            .header("ce-type", format!("netkeep.{}.v1", event.name()))
+            .header("ce-subject", meta.subject.as_str())
+            .header("ce-time", meta.time.to_rfc3339_opts(chrono::SecondsFormat::Micros, true))
+            .header("ce-org", meta.org.as_str())
+            .header("ce-revision", meta.revision.to_string())
+            .header(POSITION, position.to_string())
+            .payload(Bytes::copy_from_slice(stored.as_bytes()));
+        let subject = subjects::feed(&meta.org, event.kind(), &meta.subject, event.verb());
+        let sent = self.jetstream.send_publish(subject, message).await.during("publish on the feed")?;
+        Ok(Box::pin(async move { sent.await.map(|ack| ack.sequence).during("publish on the feed") }))
+    }
+
+    /// The position of the last event on the feed; 0 for an empty feed.
+    pub async fn feed_position(&self) -> Result<u64, Error> {
+        use async_nats::jetstream::stream::DirectGetErrorKind;
+        let stream = self.jetstream.get_stream(subjects::FEED).await.during("read the feed's end")?;
+        let last = stream.cached_info().state.last_sequence;
+        match stream.direct_get(last).await {
+            Ok(message) => {
+                let position = message.headers.get(POSITION).and_then(|position| position.as_str().parse().ok());
+                position.ok_or_else(|| Error::Malformed("the feed's last message", message.subject.to_string()))
+            }
+            Err(error) if last == 0 || error.kind() == DirectGetErrorKind::NotFound => Ok(0),
+            Err(error) => Err(Error::Failed { what: "read the feed's end", cause: error.to_string() }),
+        }
+    }
+}
