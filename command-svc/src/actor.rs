@@ -1,0 +1,170 @@
+//! The actor of one org: decides the commands that wait for it as one group and appends them as one commit.
+
+use std::time::Duration;
+
+use bus::AppendError;
+use schemas::event::Recorded;
+use schemas::id::OrgId;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep, timeout};
+use tracing::{debug, warn};
+
+use crate::clock::{now, random_ulid};
+use crate::group::{Decided, decide_group};
+use crate::journal::Journal;
+use crate::org::Org;
+use crate::submission::{Accepted, Failure, Submission};
+
+/// Commands in one commit.
+const GROUP_MAX: usize = 256;
+/// How long a commit is tried while the log does not answer.
+const APPEND_DEADLINE: Duration = Duration::from_secs(20);
+const RETRY: Duration = Duration::from_millis(100);
+/// An org that nobody writes to leaves memory.
+pub const IDLE: Duration = Duration::from_secs(600);
+
+/// Is told of each event that is in the log, in order.
+pub type Observer = std::sync::Arc<dyn Fn(&OrgId, &Recorded) + Send + Sync>;
+
+pub struct Actor {
+    pub id: OrgId,
+    pub journal: Journal,
+    pub observer: Observer,
+    pub inbox: mpsc::Receiver<Submission>,
+}
+
+impl Actor {
+    /// Works until the inbox is closed and empty, or nothing came for a while.
+    pub async fn run(mut self) {
+        let mut org = None;
+        let mut group = Vec::with_capacity(GROUP_MAX);
+        loop {
+            match timeout(IDLE, self.inbox.recv_many(&mut group, GROUP_MAX)).await {
+                Ok(0) => return,
+                Ok(_) => org = self.carry_out(org.take(), std::mem::take(&mut group)).await,
+                Err(_) if self.inbox.is_empty() => {
+                    // Who sends from here on finds the inbox closed and asks for a new actor.
+                    self.inbox.close();
+                    debug!("org {} is idle", self.id);
+                }
+                Err(_) => {}
+            }
+        }
+    }
+
+    /// Carries out a group and answers it. Gives back the org, unless what is in the log is in doubt.
+    async fn carry_out(&self, org: Option<Org>, group: Vec<Submission>) -> Option<Org> {
+        match self.commit(org, &group).await {
+            Ok((org, results)) => {
+                for (submission, result) in group.into_iter().zip(results) {
+                    // Who does not wait any more does not need the answer.
+                    let _ = submission.reply.send(result);
+                }
+                Some(org)
+            }
+            Err(failure) => {
+                warn!("org {}: {failure}", self.id);
+                for submission in group {
+                    let _ = submission.reply.send(Err(failure.clone()));
+                }
+                None
+            }
+        }
+    }
+
+    async fn commit(
+        &self,
+        org: Option<Org>,
+        group: &[Submission],
+    ) -> Result<(Org, Vec<Result<Accepted, Failure>>), Failure> {
+        let deadline = Instant::now() + APPEND_DEADLINE;
+        let mut org = match org {
+            Some(org) => org,
+            None => self.load().await?,
+        };
+        loop {
+            let decided = decide_group(&self.id, &org, group, now(), random_ulid)?;
+            match self.append(&mut org, decided, deadline).await? {
+                Some(results) => return Ok((org, results)),
+                None if Instant::now() > deadline => {
+                    return Err(Failure::LogUnavailable("other writers were faster for too long".to_owned()));
+                }
+                None => {}
+            }
+        }
+    }
+
+    /// Appends what was decided. `None`: the log had moved on; `org` follows it, and the group is to be decided again.
+    async fn append(
+        &self,
+        org: &mut Org,
+        decided: Decided,
+        deadline: Instant,
+    ) -> Result<Option<Vec<Result<Accepted, Failure>>>, Failure> {
+        let Decided { mut results, commit, mut after, events } = decided;
+        let Some((id, message)) = commit else {
+            // A refusal must not rest on an old state.
+            let stale = results.iter().any(Result::is_err) && self.catch_up(org, None).await?.moved;
+            return Ok((!stale).then_some(results));
+        };
+        loop {
+            match self.journal.append(&self.id, org.position, id, message.clone()).await {
+                Ok(position) => {
+                    after.position = position;
+                    *org = after;
+                    break;
+                }
+                Err(AppendError::Refused(cause)) => return Err(Failure::LogUnavailable(cause)),
+                Err(AppendError::Conflict | AppendError::Unknown(_)) => {
+                    let caught_up = self.catch_up(org, Some(id)).await;
+                    match caught_up {
+                        Ok(CaughtUp { ours: true, .. }) => break,
+                        Ok(CaughtUp { moved: true, .. }) => return Ok(None),
+                        Ok(_) | Err(Failure::LogUnavailable(_)) if Instant::now() < deadline => sleep(RETRY).await,
+                        Ok(_) => return Err(Failure::LogUnavailable("not acknowledged in time".to_owned())),
+                        Err(failure) => return Err(failure),
+                    }
+                }
+            }
+        }
+        for event in &events {
+            (self.observer)(&self.id, event);
+        }
+        for result in results.iter_mut().flatten() {
+            if let Accepted::Done(answer) = result
+                && answer.position == 0
+            {
+                answer.position = org.position;
+            }
+        }
+        Ok(Some(results))
+    }
+
+    async fn load(&self) -> Result<Org, Failure> {
+        let mut org = Org::default();
+        self.catch_up(&mut org, None).await?;
+        Ok(org)
+    }
+
+    /// Folds what the log holds after the org's position, and looks for a commit of our own in it.
+    async fn catch_up(&self, org: &mut Org, ours: Option<schemas::id::CommitId>) -> Result<CaughtUp, Failure> {
+        let unavailable = |error: bus::Error| Failure::LogUnavailable(error.to_string());
+        let mut caught_up = CaughtUp::default();
+        if self.journal.last_position(&self.id).await.map_err(unavailable)? == org.position {
+            return Ok(caught_up);
+        }
+        for stored in self.journal.read(&self.id, org.position).await.map_err(unavailable)? {
+            let commit = org.follow(stored.position, &stored.message);
+            let commit = commit.map_err(|broken| Failure::LogDamaged(broken.to_string()))?;
+            caught_up.moved = true;
+            caught_up.ours |= Some(commit.id) == ours;
+        }
+        Ok(caught_up)
+    }
+}
+
+#[derive(Default)]
+struct CaughtUp {
+    moved: bool,
+    ours: bool,
+}

@@ -1,0 +1,85 @@
+//! `/devices`: the firewalls of the fleet. They enrol themselves; people name, configure and remove them.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use gate::{Caller, Path, Problem, ProblemBody, Write, WriteOptions};
+use schemas::access::{Role, Verb};
+use schemas::command::Command;
+use schemas::commit::sha256_hex;
+use schemas::credential::{Credential, CredentialKey};
+use schemas::device::{Device, DevicePatch, Enrolled, Enrolment};
+use schemas::event::SecretHash;
+use schemas::id::DeviceId;
+use schemas::reason::Reason;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::{App, Call, EnrolmentFacts, problem};
+use crate::refusal::Refusal;
+use crate::submission::{Accepted, Failure, Options, Origin};
+
+pub(super) fn router() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(enrol)).routes(routes!(update, delete))
+}
+
+/// Enrols a device. The setup key in the body is the credential; the same key pair gets the same answer for a day.
+#[utoipa::path(post, path = "/devices/enroll", tag = "devices", request_body = Enrolment, security(()), responses(
+    (status = 201, body = Enrolled), (status = "default", body = ProblemBody)))]
+async fn enrol(State(app): State<App>, enrolment: Write<Enrolment>) -> Result<Response, Problem> {
+    let Write { options: write, body } = enrolment;
+    let known = app.keyring.find(&CredentialKey::Secret(SecretHash::of(&body.setup_key)));
+    let Some(Credential::SetupKey { org, id }) = known else {
+        return Err(problem(Failure::Refused(Refusal::SetupKeyUnknown)));
+    };
+    if nkeys::KeyPair::from_public_key(&body.public_key).is_err() || !body.public_key.starts_with('U') {
+        return Err(problem(Failure::Refused(Refusal::DeviceKeyInvalid)));
+    }
+    let origin = Origin {
+        actor: format!("device:{}", body.public_key),
+        credential: id.to_string(),
+        source_ip: None,
+        role: Role::Viewer,
+        user_id: None,
+        operation: write.operation,
+        traceparent: write.traceparent,
+    };
+    let options = Options {
+        command_id: "enrol".to_owned(),
+        command_hash: Some(sha256_hex(format!("{} {}", body.setup_key, body.public_key).as_bytes())),
+        if_match: None,
+        dry_run: write.dry_run,
+    };
+    let call = Call { org: org.clone(), origin, options };
+    let Accepted::Done(answer) = app.run(call, Command::EnrolDevice(body), None).await? else {
+        return Err(Problem::new(Reason::QueryInvalid, "an enrolment cannot be tried").field("dry_run"));
+    };
+    let device: Device = serde_json::from_value(answer.body).map_err(Problem::internal)?;
+    let EnrolmentFacts { nats_urls, config_key } = app.enrolment;
+    let enrolled = Enrolled { org, device, nats_urls, config_key };
+    Ok(gate::positioned((StatusCode::CREATED, axum::Json(enrolled)).into_response(), answer.position))
+}
+
+/// Changes what is given of a device: its name, mode, or interfaces and their zones.
+#[utoipa::path(patch, path = "/devices/{id}", tag = "devices", params(("id" = DeviceId, Path), WriteOptions), request_body = DevicePatch,
+    responses((status = 200, body = Device), (status = "default", body = ProblemBody)))]
+async fn update(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<DeviceId>,
+    patch: Write<DevicePatch>,
+) -> Result<Response, Problem> {
+    app.submit(caller, Verb::Update, patch.options, Command::UpdateDevice(id, patch.body)).await
+}
+
+/// Takes a device out of the org. Its connection ends at once, its key opens nothing any more.
+#[utoipa::path(delete, path = "/devices/{id}", tag = "devices", params(("id" = DeviceId, Path), WriteOptions),
+    responses((status = 204), (status = "default", body = ProblemBody)))]
+async fn delete(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<DeviceId>,
+    options: WriteOptions,
+) -> Result<Response, Problem> {
+    app.submit(caller, Verb::Delete, options, Command::DeleteDevice(id)).await
+}

@@ -1,0 +1,74 @@
+//! `/firewall/rules`: which traffic passes.
+
+use axum::extract::State;
+use axum::response::Response;
+use gate::{Caller, Path, Problem, ProblemBody, Write, WriteOptions};
+use schemas::access::Verb;
+use schemas::command::Command;
+use schemas::id::RuleId;
+use schemas::rule::{MovedRule, NewRule, Rule, RuleOrder, RulePatch};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::App;
+
+pub(super) fn router() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(create)).routes(routes!(order)).routes(routes!(replace, update, delete))
+}
+
+/// What an order changed.
+#[derive(serde::Serialize, utoipa::ToSchema)]
+struct Ordered {
+    /// The rules whose place changed.
+    moved: Vec<MovedRule>,
+}
+
+/// Creates a rule after the last one.
+#[utoipa::path(post, path = "/firewall/rules", tag = "rules", params(WriteOptions), request_body = NewRule, responses(
+    (status = 201, body = Rule), (status = "default", body = ProblemBody)))]
+async fn create(State(app): State<App>, caller: Caller, new: Write<NewRule>) -> Result<Response, Problem> {
+    app.submit(caller, Verb::Create, new.options, Command::CreateRule(new.body)).await
+}
+
+/// Puts all rules into a new order. The list names every rule of the org exactly once.
+#[utoipa::path(put, path = "/firewall/rules/order", tag = "rules", params(WriteOptions), request_body = RuleOrder, responses(
+    (status = 200, body = Ordered), (status = "default", body = ProblemBody)))]
+async fn order(State(app): State<App>, caller: Caller, order: Write<RuleOrder>) -> Result<Response, Problem> {
+    app.submit(caller, Verb::Update, order.options, Command::OrderRules(order.body)).await
+}
+
+/// Replaces a rule; its id, number and place stay.
+#[utoipa::path(put, path = "/firewall/rules/{id}", tag = "rules", params(("id" = RuleId, Path), WriteOptions), request_body = NewRule,
+    responses((status = 200, body = Rule), (status = "default", body = ProblemBody)))]
+async fn replace(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<RuleId>,
+    new: Write<NewRule>,
+) -> Result<Response, Problem> {
+    app.submit(caller, Verb::Update, new.options, Command::ReplaceRule(id, new.body)).await
+}
+
+/// Changes what is given of a rule.
+#[utoipa::path(patch, path = "/firewall/rules/{id}", tag = "rules", params(("id" = RuleId, Path), WriteOptions), request_body = RulePatch,
+    responses((status = 200, body = Rule), (status = "default", body = ProblemBody)))]
+async fn update(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<RuleId>,
+    patch: Write<RulePatch>,
+) -> Result<Response, Problem> {
+    app.submit(caller, Verb::Update, patch.options, Command::UpdateRule(id, patch.body)).await
+}
+
+/// Deletes a rule.
+#[utoipa::path(delete, path = "/firewall/rules/{id}", tag = "rules", params(("id" = RuleId, Path), WriteOptions),
+    responses((status = 204), (status = "default", body = ProblemBody)))]
+async fn delete(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<RuleId>,
+    options: WriteOptions,
+) -> Result<Response, Problem> {
+    app.submit(caller, Verb::Delete, options, Command::DeleteRule(id)).await
+}

@@ -1,0 +1,85 @@
+//! An org as the write side holds it: its state, the end of its chain, and the answers of the last day.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Duration, Utc};
+use imbl::{OrdMap, OrdSet};
+use schemas::commit::{BrokenChain, ChainHead, Commit};
+use schemas::event::Recorded;
+use schemas::state::OrgState;
+
+use crate::answer::Answer;
+
+/// How long an `Idempotency-Key` is remembered.
+pub const REMEMBERED: Duration = Duration::hours(24);
+
+/// The fold of an org's log. Cloning it costs nothing.
+#[derive(Debug, Clone, Default)]
+pub struct Org {
+    pub state: OrgState,
+    pub chain: ChainHead,
+    /// The EVENTS sequence of the org's last commit; 0 for none.
+    pub position: u64,
+    answers: OrdMap<String, Arc<Remembered>>,
+    answers_by_time: OrdSet<(DateTime<Utc>, String)>,
+}
+
+/// A command that came with an `Idempotency-Key`.
+#[derive(Debug)]
+pub struct Remembered {
+    pub command_hash: String,
+    pub answer: Answer,
+}
+
+impl Org {
+    /// Adds a commit of the log.
+    pub fn follow(&mut self, position: u64, message: &[u8]) -> Result<Commit, BrokenChain> {
+        let commit = Commit::parse(message)?;
+        for stored in &commit.events {
+            let recorded = self.chain.follow(stored.get())?;
+            self.apply(&recorded, position);
+        }
+        self.position = position;
+        Ok(commit)
+    }
+
+    /// Adds an event that is about to be appended.
+    pub fn apply_stored(&mut self, recorded: &Recorded, stored: &str) {
+        self.chain = self.chain.next(stored);
+        self.apply(recorded, 0);
+    }
+
+    fn apply(&mut self, recorded: &Recorded, position: u64) {
+        self.state.apply(recorded);
+        let meta = &recorded.meta;
+        let Some(command_hash) = &meta.commandhash else { return };
+        let key = memory_key(&meta.actor, &meta.commandid);
+        // A command's first event gives its answer.
+        if !self.answers.contains_key(&key) {
+            let answer = Answer { position, ..Answer::to(recorded) };
+            self.answers.insert(key.clone(), Arc::new(Remembered { command_hash: command_hash.clone(), answer }));
+            self.answers_by_time.insert((meta.time, key));
+        }
+    }
+
+    /// What was answered to a command id of this actor, if that is not longer ago than a day.
+    pub fn remembered(&self, actor: &str, command_id: &str) -> Option<&Arc<Remembered>> {
+        self.answers.get(&memory_key(actor, command_id))
+    }
+
+    /// Forgets the answers that are older than a day.
+    pub fn forget(&mut self, now: DateTime<Utc>) {
+        while let Some((time, key)) = self.answers_by_time.get_min().cloned() {
+            if now - time <= REMEMBERED {
+                break;
+            }
+            self.answers.remove(&key);
+            self.answers_by_time.remove(&(time, key));
+        }
+    }
+}
+
+/// One actor's keys mean nothing to another.
+fn memory_key(actor: &str, command_id: &str) -> String {
+    format!("{actor} {command_id}")
+}

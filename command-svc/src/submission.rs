@@ -1,0 +1,86 @@
+//! Submissions: a command on its way to its org, with who sent it and how.
+
+use std::net::IpAddr;
+
+use schemas::access::Role;
+use schemas::command::Command;
+use schemas::id::{OperationId, UserId};
+use schemas::reason::Reason;
+use serde_json::Value;
+use tokio::sync::oneshot;
+
+use crate::answer::Answer;
+use crate::decide::NewSecret;
+use crate::refusal::Refusal;
+
+/// A command and all that is to be recorded with it.
+#[derive(Debug)]
+pub struct Submission {
+    pub command: Command,
+    pub origin: Origin,
+    pub options: Options,
+    pub secret: Option<NewSecret>,
+    pub reply: oneshot::Sender<Result<Accepted, Failure>>,
+}
+
+/// Who sent a command.
+#[derive(Debug, Clone)]
+pub struct Origin {
+    pub actor: String,
+    pub credential: String,
+    pub source_ip: Option<IpAddr>,
+    pub role: Role,
+    pub user_id: Option<UserId>,
+    pub operation: OperationId,
+    pub traceparent: Option<String>,
+}
+
+/// How a command is to be carried out.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    pub command_id: String,
+    /// Set when the caller chose the command id: the same id with another hash is refused.
+    pub command_hash: Option<String>,
+    pub if_match: Option<u64>,
+    pub dry_run: bool,
+}
+
+/// What became of a command.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Accepted {
+    Done(Answer),
+    /// What would have been done; nothing was.
+    Would {
+        answer: Answer,
+        events: Vec<String>,
+        before: Value,
+    },
+}
+
+/// Why a command was not carried out.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum Failure {
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    #[error("too many commands are waiting for this org")]
+    Overloaded,
+    #[error("the event log cannot be written: {0}")]
+    LogUnavailable(String),
+    /// The stored events are not what was written: nothing is decided on top of them.
+    #[error("the org's event log is damaged: {0}")]
+    LogDamaged(String),
+    #[error("the service is stopping")]
+    Stopping,
+}
+
+impl Failure {
+    pub fn reason(&self) -> Reason {
+        match self {
+            Self::Refused(refusal) => refusal.reason(),
+            Self::Overloaded => Reason::Overloaded,
+            Self::LogUnavailable(_) => Reason::LogUnavailable,
+            Self::LogDamaged(_) => Reason::Internal,
+            Self::Stopping => Reason::ShuttingDown,
+        }
+    }
+}

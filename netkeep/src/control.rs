@@ -1,0 +1,172 @@
+//! The services of the control plane, put together over one bus: any of them, in one process.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Context;
+use bus::callout::Callout;
+use bus::topology::Topology;
+use bus::{Bus, BusAuth};
+use command_svc::secrets::Secrets;
+use command_svc::{AdmissionDeps, CommandSvc, EnrolmentFacts};
+use gate::{Gate, GateConfig, JwtConfig, Keyring};
+use projector::Projector;
+use query_svc::QuerySvc;
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tracing::error;
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::credentials;
+use crate::keys::InstanceKeys;
+use crate::nats_server::ACCOUNT;
+
+/// How long the API may take to finish what it has begun.
+const DRAIN: Duration = Duration::from_secs(20);
+
+/// What every composition needs.
+pub struct Ground {
+    pub nats_urls: Vec<String>,
+    pub keys: InstanceKeys,
+    /// The root of the object store.
+    pub store: PathBuf,
+}
+
+impl Ground {
+    /// Connects with the services' own key and makes what is missing on the bus.
+    pub async fn bus(&self, name: &str) -> anyhow::Result<Bus> {
+        let bus = self.connect(self.keys.service_user()?.seed()?, name).await?;
+        bus.ensure(&Topology::default()).await?;
+        Ok(bus)
+    }
+
+    async fn connect(&self, seed: String, name: &str) -> anyhow::Result<Bus> {
+        Ok(Bus::connect(&self.nats_urls, &BusAuth::Seed(seed), name).await?)
+    }
+
+    /// The write side. `device_urls` is where devices are told to connect.
+    pub async fn command(
+        &self,
+        bus: &Bus,
+        gate: &Gate,
+        keyring: &Keyring,
+        device_urls: Vec<String>,
+    ) -> anyhow::Result<CommandSvc> {
+        let callout = self.connect(self.keys.callout_user()?.seed()?, "callout").await?;
+        let system = self.connect(self.keys.system_user()?.seed()?, "system").await?;
+        let callout = Callout::new(callout, self.keys.admission_issuer()?, ACCOUNT);
+        Ok(CommandSvc::bind(command_svc::Deps {
+            bus: bus.clone(),
+            gate: gate.clone(),
+            keyring: keyring.clone(),
+            secrets: self.secrets()?,
+            enrolment: EnrolmentFacts {
+                nats_urls: device_urls,
+                config_key: self.keys.config_signer()?.public_key(),
+            },
+            admission: Some(AdmissionDeps { callout, system }),
+        }))
+    }
+
+    pub fn secrets(&self) -> anyhow::Result<Secrets> {
+        Ok(Secrets::new(self.keys.secrets()?))
+    }
+
+    /// The read side.
+    pub async fn query(&self, bus: &Bus, gate: &Gate, config: query_svc::Config) -> anyhow::Result<QuerySvc> {
+        let deps = query_svc::Deps { bus: bus.clone(), gate: gate.clone(), store_dir: self.store.clone() };
+        QuerySvc::bind(config, deps).await.context("cannot start the read side")
+    }
+
+    /// The projections.
+    pub async fn projector(&self, bus: &Bus, config: projector::Config) -> anyhow::Result<Projector> {
+        let store = projector::Store::open(&self.store)?;
+        let deps = projector::Deps { bus: bus.clone(), store, signing_key: self.keys.config_signer()? };
+        Projector::bind(config, deps).await.context("cannot start the projector")
+    }
+}
+
+/// The front door and its credentials.
+pub fn gate(config: GateConfig, jwt: &JwtConfig) -> anyhow::Result<(Gate, Keyring)> {
+    let keyring = Keyring::default();
+    Ok((Gate::new(keyring.clone(), jwt.verifier()?, config), keyring))
+}
+
+/// Tasks in layers: the outer ones are told to stop first, and each layer has ended before the next is told.
+#[derive(Default)]
+pub struct Layers {
+    layers: Vec<Layer>,
+}
+
+struct Layer {
+    stop: CancellationToken,
+    tasks: JoinSet<anyhow::Result<()>>,
+}
+
+impl Layers {
+    /// Starts a task as a new outermost layer.
+    pub fn push<F: Future<Output = anyhow::Result<()>> + Send + 'static>(
+        &mut self,
+        task: impl FnOnce(CancellationToken) -> F,
+    ) {
+        let stop = CancellationToken::new();
+        let mut tasks = JoinSet::new();
+        tasks.spawn(task(stop.clone()));
+        self.layers.push(Layer { stop, tasks });
+    }
+
+    /// Runs until told to stop, or until a task ends by itself, which is an error. Then stops layer by layer.
+    pub async fn run(mut self, stop: CancellationToken) -> anyhow::Result<()> {
+        let waits = self.layers.iter_mut().map(|layer| Box::pin(layer.tasks.join_next()));
+        let outcome = tokio::select! {
+            () = stop.cancelled() => Ok(()),
+            (ended, _, _) = futures::future::select_all(waits) => early(ended),
+        };
+        while let Some(mut layer) = self.layers.pop() {
+            layer.stop.cancel();
+            while let Some(ended) = layer.tasks.join_next().await {
+                if let Err(error) = ended.map_err(anyhow::Error::from).and_then(|ended| ended) {
+                    error!("while stopping: {error:#}");
+                }
+            }
+        }
+        outcome
+    }
+}
+
+fn early(ended: Option<Result<anyhow::Result<()>, tokio::task::JoinError>>) -> anyhow::Result<()> {
+    match ended {
+        Some(Ok(Ok(()))) | None => Err(anyhow::anyhow!("a part of netkeep ended by itself")),
+        Some(Ok(Err(error))) => Err(error),
+        Some(Err(panic)) => Err(panic.into()),
+    }
+}
+
+/// Starts feeding the keyring and waits until it knows all credentials of this moment.
+pub async fn feed_keyring(
+    layers: &mut Layers,
+    bus: &Bus,
+    keyring: &Keyring,
+    revoked: Option<tokio::sync::mpsc::UnboundedSender<String>>,
+) -> anyhow::Result<()> {
+    let (loaded, ready) = oneshot::channel();
+    let feeding = credentials::keep(bus.clone(), keyring.clone(), loaded, revoked);
+    layers.push(|stop| async move {
+        tokio::select! { () = stop.cancelled() => Ok(()), ended = feeding => ended }
+    });
+    tokio::time::timeout(Duration::from_secs(60), ready).await.context("the credentials were not read in time")??;
+    Ok(())
+}
+
+/// Serves routes as the outermost layer.
+pub fn serve(layers: &mut Layers, listener: tokio::net::TcpListener, routes: OpenApiRouter) {
+    let router = gate::openapi::mount(routes);
+    layers.push(|stop| async move { Ok(gate::serve(listener, router, stop, DRAIN).await?) });
+}
+
+/// Binds the address that the API is served on.
+pub async fn listen(address: std::net::SocketAddr) -> anyhow::Result<tokio::net::TcpListener> {
+    let listener = tokio::net::TcpListener::bind(address).await;
+    listener.with_context(|| format!("cannot listen on {address}; is another netkeep running? (--listen)"))
+}

@@ -1,0 +1,63 @@
+//! The first start: an org, its owner, and the owner's token, which is shown this once.
+
+use anyhow::bail;
+use command_svc::clock::random_ulid;
+use command_svc::orgs::Orgs;
+use command_svc::refusal::Refusal;
+use command_svc::secrets::{SecretKind, Secrets, kept};
+use command_svc::submission::{Accepted, Failure, Options, Origin};
+use schemas::access::Role;
+use schemas::api_token::NewApiToken;
+use schemas::command::Command;
+use schemas::id::{OperationId, OrgId, UserId};
+use schemas::text::{Description, Name};
+
+const SYSTEM: &str = "system";
+
+/// Founds the org if it is not there, gives it an owner, and gives the owner a token.
+pub async fn found(orgs: &Orgs, secrets: &Secrets, org: &OrgId) -> anyhow::Result<String> {
+    let name = Name::new(org.as_str())?;
+    match submit(orgs, org, Command::CreateOrg { name }, None, options(), None).await {
+        Ok(_) | Err(Failure::Refused(Refusal::OrgExists(_))) => {}
+        Err(failure) => return Err(failure.into()),
+    }
+    let owner = submit(orgs, org, Command::CreateUser(Role::Owner), None, options(), None).await?;
+    let Accepted::Done(owner) = owner else { bail!("the owner was not created") };
+    let owner_id: UserId = owner.id.parse()?;
+
+    let options = options();
+    let token = secrets.derive(SecretKind::ApiToken, org, SYSTEM, &options.command_id);
+    let new = NewApiToken {
+        name: Name::new(format!("owner {}", owner.revision))?,
+        description: Description::new("given out at the start of netkeep")?,
+        role: Some(Role::Owner),
+        expires_at: None,
+        expires_in: None,
+    };
+    submit(orgs, org, Command::CreateApiToken(new), Some(owner_id), options, Some(kept(&token))).await?;
+    Ok(token)
+}
+
+async fn submit(
+    orgs: &Orgs,
+    org: &OrgId,
+    command: Command,
+    user_id: Option<UserId>,
+    options: Options,
+    secret: Option<command_svc::decide::NewSecret>,
+) -> Result<Accepted, Failure> {
+    let origin = Origin {
+        actor: SYSTEM.to_owned(),
+        credential: SYSTEM.to_owned(),
+        source_ip: None,
+        role: Role::Owner,
+        user_id,
+        operation: OperationId::new(random_ulid()),
+        traceparent: None,
+    };
+    orgs.submit(org, command, origin, options, secret).await
+}
+
+fn options() -> Options {
+    Options { command_id: format!("cmd_{}", random_ulid()), ..Options::default() }
+}

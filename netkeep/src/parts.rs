@@ -1,0 +1,136 @@
+//! Each part of Netkeep by itself, against an existing NATS and object store.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::control::{Ground, Layers, feed_keyring, gate, listen, serve};
+use crate::keys::InstanceKeys;
+use crate::nats_server;
+
+/// Where the bus is and who we are on it.
+#[derive(Debug, clap::Args)]
+pub struct BusConfig {
+    /// Addresses of NATS, with commas between them
+    #[arg(long, env = "NETKEEP_NATS_URL", default_value = "nats://127.0.0.1:4222", value_delimiter = ',')]
+    nats_url: Vec<String>,
+    /// The key file that the NATS configuration was made with (`netkeep nats-config`)
+    #[arg(long, env = "NETKEEP_KEYS", default_value = "netkeep-data/instance.key")]
+    keys: PathBuf,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct CommandConfig {
+    #[command(flatten)]
+    bus: BusConfig,
+    /// Where the write side of the API is served
+    #[arg(long, env = "NETKEEP_LISTEN", default_value = "127.0.0.1:8081")]
+    listen: SocketAddr,
+    /// The NATS addresses that devices are told, if they see it under others than --nats-url
+    #[arg(long, env = "NETKEEP_NATS_ADVERTISE", value_delimiter = ',')]
+    nats_advertise: Vec<String>,
+    #[command(flatten)]
+    gate: gate::GateConfig,
+    #[command(flatten)]
+    jwt: gate::JwtConfig,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct QueryConfig {
+    #[command(flatten)]
+    bus: BusConfig,
+    /// The root of the object store
+    #[arg(long, env = "NETKEEP_STORE", default_value = "netkeep-data/store")]
+    store: PathBuf,
+    /// Where the read side of the API is served
+    #[arg(long, env = "NETKEEP_LISTEN", default_value = "127.0.0.1:8082")]
+    listen: SocketAddr,
+    #[command(flatten)]
+    gate: gate::GateConfig,
+    #[command(flatten)]
+    jwt: gate::JwtConfig,
+    #[command(flatten)]
+    query: query_svc::Config,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct ProjectConfig {
+    #[command(flatten)]
+    bus: BusConfig,
+    /// The root of the object store
+    #[arg(long, env = "NETKEEP_STORE", default_value = "netkeep-data/store")]
+    store: PathBuf,
+    #[command(flatten)]
+    projector: projector::Config,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct NatsConfig {
+    /// The key file; made if it is not there
+    #[arg(long, env = "NETKEEP_KEYS", default_value = "netkeep-data/instance.key")]
+    keys: PathBuf,
+    /// Where nats-server is to listen
+    #[arg(long, default_value = "127.0.0.1:4222")]
+    listen: SocketAddr,
+    /// Where nats-server is to keep its data
+    #[arg(long, default_value = "netkeep-data/nats/data")]
+    store: PathBuf,
+}
+
+impl BusConfig {
+    fn ground(&self, store: PathBuf) -> anyhow::Result<Ground> {
+        Ok(Ground { nats_urls: self.nats_url.clone(), keys: InstanceKeys::load(&self.keys)?, store })
+    }
+}
+
+pub async fn command(config: CommandConfig, stop: CancellationToken) -> anyhow::Result<()> {
+    let (gate, keyring) = gate(config.gate, &config.jwt)?;
+    let listener = listen(config.listen).await?;
+    let ground = config.bus.ground(PathBuf::new())?;
+    let bus = ground.bus("command-svc").await?;
+    let told = if config.nats_advertise.is_empty() { config.bus.nats_url } else { config.nats_advertise };
+    let service = ground.command(&bus, &gate, &keyring, told).await?;
+    let mut layers = Layers::default();
+    feed_keyring(&mut layers, &bus, &keyring, Some(service.revocations())).await?;
+    let routes = service.router();
+    layers.push(|stop| async move { Ok(service.run(stop).await?) });
+    serve(&mut layers, listener, routes);
+    layers.run(stop).await
+}
+
+pub async fn query(config: QueryConfig, stop: CancellationToken) -> anyhow::Result<()> {
+    let (gate, keyring) = gate(config.gate, &config.jwt)?;
+    let listener = listen(config.listen).await?;
+    let ground = config.bus.ground(config.store)?;
+    let bus = ground.bus("query-svc").await?;
+    let mut layers = Layers::default();
+    feed_keyring(&mut layers, &bus, &keyring, None).await?;
+    let service = ground.query(&bus, &gate, config.query).await?;
+    let routes = service.router();
+    layers.push(|stop| async move { Ok(service.run(stop).await?) });
+    serve(&mut layers, listener, routes);
+    layers.run(stop).await
+}
+
+pub async fn project(config: ProjectConfig, stop: CancellationToken) -> anyhow::Result<()> {
+    let ground = config.bus.ground(config.store)?;
+    let bus = ground.bus("projector").await?;
+    let projector = ground.projector(&bus, config.projector).await?;
+    Ok(projector.run(stop).await?)
+}
+
+pub async fn agent(config: router_agent::Config, stop: CancellationToken) -> anyhow::Result<()> {
+    let agent = router_agent::Agent::bind(config).await?;
+    Ok(agent.run(stop).await?)
+}
+
+pub fn nats_config(config: &NatsConfig) -> anyhow::Result<()> {
+    use std::io::Write;
+    if let Some(folder) = config.keys.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    let keys = InstanceKeys::load_or_create(&config.keys)?;
+    let text = nats_server::configuration(&config.store, config.listen, &keys)?;
+    Ok(std::io::stdout().lock().write_all(text.as_bytes())?)
+}
