@@ -12,9 +12,14 @@ use schemas::subjects;
 use crate::connect::Bus;
 use crate::error::{During, Error};
 
-/// A durable reader of the FLOWS stream.
+/// A durable reader of the FLOWS stream, in order and without a gap: whoever has handled a batch has handled, or got
+/// acknowledged, every batch before it.
 pub struct FlowBatches {
+    stream: async_nats::jetstream::stream::Stream<()>,
     consumer: async_nats::jetstream::consumer::Consumer<pull::Config>,
+    name: String,
+    /// The consumer's own count of deliveries, up to the last that arrived here; `None` when it must be set back.
+    delivered: Option<u64>,
 }
 
 /// One batch as it came from a device.
@@ -53,7 +58,7 @@ impl Bus {
         };
         let stream = self.jetstream.get_stream_no_info(subjects::FLOWS).await.during("open the flow batches")?;
         let consumer = stream.get_or_create_consumer(name, config).await.during("open the flow batches")?;
-        Ok(FlowBatches { consumer })
+        Ok(FlowBatches { stream, consumer, name: name.to_owned(), delivered: None })
     }
 }
 
@@ -61,14 +66,34 @@ impl FlowBatches {
     /// Up to `messages_max` batches: as soon as that many or `bytes_max` are there, or what came within `wait`.
     ///
     /// A message whose subject or number cannot be read was not sent by a device; it is acknowledged and left out.
-    pub async fn next(&self, messages_max: usize, bytes_max: usize, wait: Duration) -> Result<Vec<FlowMessage>, Error> {
+    /// After an error the next call begins again at the first batch that is not acknowledged.
+    pub async fn next(
+        &mut self,
+        messages_max: usize,
+        bytes_max: usize,
+        wait: Duration,
+    ) -> Result<Vec<FlowMessage>, Error> {
+        let mut delivered = match self.delivered.take() {
+            Some(delivered) => delivered,
+            None => self.set_back().await?,
+        };
         let fetch = self.consumer.batch().max_messages(messages_max).max_bytes(bytes_max).expires(wait);
         let mut fetched = fetch.messages().await.during("fetch flow batches")?;
         let mut batches = Vec::new();
         while let Some(message) = fetched.next().await {
-            let message =
-                message.map_err(|cause| Error::Failed { what: "fetch flow batches", cause: cause.to_string() })?;
-            let sequence = message.info().during("fetch flow batches")?.stream_sequence;
+            let message = match message {
+                Ok(message) => message,
+                // The server ends a fetch with a status, also where the next message exceeds `bytes_max`.
+                Err(_) if !batches.is_empty() => break,
+                Err(cause) => return Err(Error::Failed { what: "fetch flow batches", cause: cause.to_string() }),
+            };
+            let info = message.info().during("fetch flow batches")?;
+            if info.consumer_sequence != delivered + 1 {
+                // Something was delivered and lost on the way. What is here is still in order; the rest is not.
+                return Ok(batches);
+            }
+            delivered += 1;
+            let sequence = info.stream_sequence;
             let number = message.headers.as_ref().and_then(|headers| headers.get(subjects::BATCH_HEADER));
             let number = number.and_then(|number| number.as_str().parse().ok());
             let (message, acker) = message.split();
@@ -79,6 +104,20 @@ impl FlowBatches {
                 None => acker.ack().await.during("acknowledge a flow batch")?,
             }
         }
+        self.delivered = Some(delivered);
         Ok(batches)
+    }
+
+    /// Removes the messages before `sequence` from the stream, which must be handled: they are only in the way of
+    /// new ones. The last one stays, so that the stream is never empty and its sequences go on.
+    pub async fn trim(&self, sequence: u64) -> Result<(), Error> {
+        self.stream.purge().sequence(sequence).await.during("trim the flow batches").map(|_| ())
+    }
+
+    /// Goes back to the first message that is not acknowledged. Messages that an earlier reader, or a lost
+    /// connection, left delivered and unacknowledged would otherwise come again after later ones.
+    async fn set_back(&self) -> Result<u64, Error> {
+        let reset = self.stream.reset_consumer(&self.name, None).await.during("set back the flow batches")?;
+        Ok(reset.info.delivered.consumer_sequence)
     }
 }

@@ -108,6 +108,8 @@ reasons! {
     BusUnavailable = Internal 503, "The bus cannot be reached.";
     StoreUnavailable = Internal 503, "The object store cannot be reached.";
     ShuttingDown = Internal 503, "The service is stopping.";
+    IssuerUnavailable = Internal 503, "The keys of the JWT issuer cannot be fetched.";
+    RequestTimeout = Internal 503, "The request took longer than allowed; of a write, the same Idempotency-Key tells the outcome.";
     Internal = Internal 500, "Something failed that should not; the operation id finds it in the log.";
 }
 

@@ -24,8 +24,7 @@ pub(super) fn router() -> OpenApiRouter<App> {
     (status = 201, body = ApiTokenWithSecret), (status = "default", body = ProblemBody)))]
 async fn create(State(app): State<App>, caller: Caller, new: Write<NewApiToken>) -> Result<Response, Problem> {
     let command = Command::CreateApiToken(new.body);
-    app.submit_secret(caller, new.options, command, SecretKind::ApiToken, |body, secret| with_secret(body, secret))
-        .await
+    app.submit_secret(caller, new.options, command, SecretKind::ApiToken, with_secret).await
 }
 
 /// Renames an API token.

@@ -25,8 +25,7 @@ pub(super) fn router() -> OpenApiRouter<App> {
     (status = 201, body = SetupKeyWithSecret), (status = "default", body = ProblemBody)))]
 async fn create(State(app): State<App>, caller: Caller, new: Write<NewSetupKey>) -> Result<Response, Problem> {
     let command = Command::CreateSetupKey(new.body);
-    app.submit_secret(caller, new.options, command, SecretKind::SetupKey, |body, secret| with_secret(body, secret))
-        .await
+    app.submit_secret(caller, new.options, command, SecretKind::SetupKey, with_secret).await
 }
 
 /// Changes what is given of a setup key; `{"revoked": true}` ends it for good.

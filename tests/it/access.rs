@@ -1,0 +1,138 @@
+//! Who may call: API tokens with their roles, and JWTs of an OIDC issuer with rotating keys.
+
+use chrono::Utc;
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::rig::{Answer, Rig, send};
+
+const ISSUER: &str = "https://issuer.test";
+
+async fn call(rig: &Rig, token: &str, method: Method, path: &str, body: Option<Value>) -> Answer {
+    let request = rig.http.request(method, rig.url(path)).bearer_auth(token);
+    send(match body {
+        Some(body) => request.json(&body),
+        None => request,
+    })
+    .await
+}
+
+async fn token(rig: &Rig, name: &str, role: &str) -> (String, String) {
+    let created = rig.post("/api/v1/api-tokens", json!({"name": name, "role": role})).await;
+    assert_eq!(created.status, 201, "{}", created.json);
+    (created.json["token"].as_str().unwrap().to_owned(), created.id().to_owned())
+}
+
+#[tokio::test]
+async fn nobody_calls_without_a_credential() {
+    let rig = Rig::start().await;
+    let bare = send(rig.http.get(rig.url("/api/v1/zones"))).await;
+    assert_eq!((bare.status.as_u16(), bare.reason()), (401, "CREDENTIALS_MISSING"));
+    let wrong = call(&rig, "nk_wrong", Method::GET, "/api/v1/zones", None).await;
+    assert_eq!((wrong.status.as_u16(), wrong.reason()), (401, "TOKEN_UNKNOWN"));
+    let jwt = call(&rig, "a.b.c", Method::GET, "/api/v1/zones", None).await;
+    assert_eq!((jwt.status.as_u16(), jwt.reason()), (401, "JWT_NOT_ACCEPTED"));
+    let scheme = send(rig.http.get(rig.url("/api/v1/zones")).header("authorization", format!("Token {}", rig.token))).await;
+    assert_eq!(scheme.status, 200);
+}
+
+#[tokio::test]
+async fn a_token_does_what_its_role_may_until_it_is_deleted() {
+    let rig = Rig::start().await;
+    let (viewer, id) = token(&rig, "viewer", "viewer").await;
+    let (operator, _) = token(&rig, "operator", "operator").await;
+    let rule = json!({"name": "a", "zone_from": "WAN", "zone_to": "LAN", "action": "drop"});
+    let seen = call(&rig, &viewer, Method::GET, "/api/v1/firewall/rules", None).await;
+    assert_eq!(seen.status, 200, "a token works in the very next call");
+    let refused = call(&rig, &viewer, Method::POST, "/api/v1/firewall/rules", Some(rule.clone())).await;
+    assert_eq!((refused.status.as_u16(), refused.reason()), (403, "ROLE_FORBIDS"));
+    let audit = call(&rig, &viewer, Method::GET, "/api/v1/events", None).await;
+    assert_eq!(audit.reason(), "ROLE_FORBIDS");
+    let made = call(&rig, &operator, Method::POST, "/api/v1/firewall/rules", Some(rule)).await;
+    assert_eq!(made.status, 201, "{}", made.json);
+    let above = call(&rig, &operator, Method::POST, "/api/v1/api-tokens", Some(json!({"name": "x", "role": "admin"}))).await;
+    assert_eq!((above.status.as_u16(), above.reason()), (403, "ROLE_ABOVE_OWN"));
+
+    assert_eq!(rig.delete(&format!("/api/v1/api-tokens/{id}")).await.status, 204);
+    let deleted = call(&rig, &viewer, Method::GET, "/api/v1/firewall/rules", None).await;
+    assert_eq!((deleted.status.as_u16(), deleted.reason()), (401, "TOKEN_UNKNOWN"));
+    let secrets = rig.get("/api/v1/events").await.json.to_string();
+    assert!(!secrets.contains(&operator) && !secrets.contains(&rig.token), "no secret is ever stored");
+}
+
+struct Issuer {
+    key: EncodingKey,
+    kid: &'static str,
+}
+
+impl Issuer {
+    /// A key pair that openssl makes, and its public half as a JWK.
+    async fn new(kid: &'static str, dir: &std::path::Path) -> (Self, Value) {
+        use base64::Engine;
+        let path = dir.join(format!("{kid}.pem"));
+        let made = tokio::process::Command::new("openssl")
+            .args(["genpkey", "-algorithm", "ed25519", "-out"])
+            .arg(&path)
+            .status()
+            .await
+            .unwrap();
+        assert!(made.success());
+        let key = EncodingKey::from_ed_pem(&std::fs::read(&path).unwrap()).unwrap();
+        let public =
+            tokio::process::Command::new("openssl").args(["pkey", "-pubout", "-outform", "DER", "-in"]).arg(&path).output();
+        let der = public.await.unwrap().stdout;
+        let x = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(&der[der.len() - 32..]);
+        let jwk = json!({"kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "use": "sig", "kid": kid, "x": x});
+        (Self { key, kid }, jwk)
+    }
+
+    fn sign(&self, claims: &Value) -> String {
+        let header = Header { kid: Some(self.kid.to_owned()), ..Header::new(Algorithm::EdDSA) };
+        jsonwebtoken::encode(&header, claims, &self.key).unwrap()
+    }
+}
+
+fn claims(change: Value) -> Value {
+    let now = Utc::now().timestamp();
+    let mut claims = json!({"iss": ISSUER, "sub": "ada", "org_id": "default", "azp": "app", "iat": now, "exp": now + 300, "role": "operator"});
+    claims.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+    claims
+}
+
+#[tokio::test]
+async fn a_jwt_is_taken_from_the_configured_issuer_only() {
+    let dir = tempfile::TempDir::new().unwrap();
+    let jwks = dir.path().join("jwks.json");
+    let (issuer, jwk) = Issuer::new("one", dir.path()).await;
+    std::fs::write(&jwks, json!({"keys": [jwk]}).to_string()).unwrap();
+    let rig = Rig::start_with(&["--jwt-issuer", ISSUER, "--jwt-jwks", jwks.to_str().unwrap()]).await;
+
+    let get = async |token: &str| call(&rig, token, Method::GET, "/api/v1/zones", None).await;
+    let good = issuer.sign(&claims(json!({})));
+    assert_eq!(get(&good).await.status, 200);
+    let made = call(&rig, &good, Method::POST, "/api/v1/zones", Some(json!({"name": "LAB"}))).await;
+    assert_eq!(made.status, 201, "{}", made.json);
+    let event = rig.get_after("/api/v1/events?type=zone.created&per_page=1", &made).await;
+    assert_eq!((&event.json["data"][0]["actor"], &event.json["data"][0]["credential"]), (&json!("jwt:ada"), &json!("jwt")));
+
+    let expired = get(&issuer.sign(&claims(json!({"exp": Utc::now().timestamp() - 120})))).await;
+    assert_eq!((expired.status.as_u16(), expired.reason()), (401, "TOKEN_EXPIRED"));
+    let other = get(&issuer.sign(&claims(json!({"iss": "https://other.test"})))).await;
+    assert_eq!((other.status.as_u16(), other.reason()), (401, "JWT_INVALID"));
+    let (forger, _) = Issuer::new("forged", dir.path()).await;
+    let forged = Issuer { key: forger.key, kid: "one" }.sign(&claims(json!({})));
+    assert_eq!(get(&forged).await.reason(), "JWT_INVALID");
+    let payload = good.split('.').nth(1).unwrap();
+    let none = format!("eyJhbGciOiJub25lIn0.{payload}.");
+    assert_eq!(get(&none).await.reason(), "JWT_INVALID");
+    let foreign = get(&issuer.sign(&claims(json!({"org_id": "other"})))).await;
+    assert_eq!((foreign.status.as_u16(), foreign.reason()), (404, "ORG_MISSING"));
+
+    // The issuer rotates its keys: the new one is found by itself, the old one ends.
+    let (next, jwk) = Issuer::new("two", dir.path()).await;
+    std::fs::write(&jwks, json!({"keys": [jwk]}).to_string()).unwrap();
+    let rotated = next.sign(&claims(json!({})));
+    crate::rig::wait_for("the new key", async || get(&rotated).await.status == 200).await;
+    assert_eq!(get(&good).await.reason(), "JWT_INVALID");
+}

@@ -1,0 +1,18 @@
+//! Black-box tests of the running system: over HTTP, over NATS, and with packets in network namespaces.
+//!
+//! Reading order: `rig` (a running netkeep), `device` (a device without a kernel), `town` (network namespaces with a
+//! real agent), then the walkthroughs. `tidy` keeps the house rules.
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on says so by panicking")]
+
+mod rig;
+mod device;
+mod town;
+mod rules;
+mod access;
+mod commands;
+mod crash;
+mod isolation;
+mod traffic;
+mod enforcement;
+mod parts;
+mod tidy;

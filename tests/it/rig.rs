@@ -1,0 +1,197 @@
+//! A running `netkeep up` with its own data folder and ports, ended with the test.
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use reqwest::{Method, RequestBuilder, Response, StatusCode};
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+use tokio::time::Instant;
+
+pub const DEADLINE: Duration = Duration::from_secs(30);
+
+pub struct Rig {
+    pub data: TempDir,
+    pub api: SocketAddr,
+    pub nats: SocketAddr,
+    pub token: String,
+    pub http: reqwest::Client,
+    arguments: Vec<String>,
+    child: Child,
+}
+
+/// An answer, read whole.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: reqwest::header::HeaderMap,
+    pub json: Value,
+}
+
+impl Answer {
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    pub fn reason(&self) -> &str {
+        self.json["error"]["reason"].as_str().unwrap_or_default()
+    }
+
+    pub fn id(&self) -> &str {
+        self.json["id"].as_str().unwrap()
+    }
+}
+
+impl Rig {
+    /// Starts a netkeep that nobody has used before.
+    pub async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    pub async fn start_with(arguments: &[&str]) -> Self {
+        Self::start_at("127.0.0.1:0".parse().unwrap(), arguments).await
+    }
+
+    /// Starts one whose bus and API listen on an address of the caller's.
+    pub async fn start_at(listen: SocketAddr, arguments: &[&str]) -> Self {
+        let data = TempDir::new().unwrap();
+        let api = free(listen);
+        let nats = free(listen);
+        let arguments: Vec<String> = arguments.iter().map(|&it| it.to_owned()).collect();
+        let (child, token) = launch(data.path(), api, nats, &arguments).await;
+        let http = reqwest::Client::builder().timeout(Duration::from_secs(60)).build().unwrap();
+        let token = token.expect("the first start gives out a token");
+        Self { data, api, nats, token, http, arguments, child }
+    }
+
+    /// Ends it as a power cut would: no goodbye, neither to it nor to its nats-server.
+    pub async fn kill(&mut self) {
+        self.child.start_kill().unwrap();
+        self.child.wait().await.unwrap();
+        wait_for("the orphaned nats-server to end", async || TcpListener::bind(self.nats).is_ok()).await;
+    }
+
+    /// Ends it as Ctrl-C would, and checks that it ended well.
+    pub async fn stop(&mut self) {
+        let pid = self.child.id().unwrap().to_string();
+        assert!(Command::new("kill").args(["-INT", &pid]).status().await.unwrap().success());
+        let status = tokio::time::timeout(DEADLINE, self.child.wait()).await.expect("it stops in time").unwrap();
+        assert!(status.success(), "{status}");
+    }
+
+    /// Starts it again on the same data; no second token is given out.
+    pub async fn restart(&mut self) {
+        let (child, token) = launch(self.data.path(), self.api, self.nats, &self.arguments).await;
+        assert_eq!(token, None, "the token is shown once");
+        self.child = child;
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.api)
+    }
+
+    /// A request with the owner's token.
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.http.request(method, self.url(path)).bearer_auth(&self.token)
+    }
+
+    pub async fn get(&self, path: &str) -> Answer {
+        send(self.request(Method::GET, path)).await
+    }
+
+    pub async fn post(&self, path: &str, body: Value) -> Answer {
+        send(self.request(Method::POST, path).json(&body)).await
+    }
+
+    pub async fn patch(&self, path: &str, body: Value) -> Answer {
+        send(self.request(Method::PATCH, path).json(&body)).await
+    }
+
+    pub async fn put(&self, path: &str, body: Value) -> Answer {
+        send(self.request(Method::PUT, path).json(&body)).await
+    }
+
+    pub async fn delete(&self, path: &str) -> Answer {
+        send(self.request(Method::DELETE, path)).await
+    }
+
+    /// Reads what has seen the write that was answered with `after`.
+    pub async fn get_after(&self, path: &str, after: &Answer) -> Answer {
+        let position = after.header("netkeep-position");
+        send(self.request(Method::GET, path).header("Netkeep-Min-Position", position)).await
+    }
+
+    /// The rows of a query.
+    pub async fn sql(&self, query: &str) -> Vec<Vec<Value>> {
+        let answer = self.post("/api/v1/sql", serde_json::json!({"query": query})).await;
+        assert_eq!(answer.status, 200, "{query}: {}", answer.json);
+        serde_json::from_value(answer.json["data"].clone()).unwrap()
+    }
+
+    /// The secret of a new setup key.
+    pub async fn setup_key(&self, name: &str) -> String {
+        let created = self.post("/api/v1/setup-keys", serde_json::json!({"name": name, "type": "reusable"})).await;
+        assert_eq!(created.status, 201, "{}", created.json);
+        created.json["key"].as_str().unwrap().to_owned()
+    }
+}
+
+pub async fn send(request: RequestBuilder) -> Answer {
+    let response: Response = request.send().await.unwrap();
+    let (status, headers) = (response.status(), response.headers().clone());
+    let bytes = response.bytes().await.unwrap();
+    let json = serde_json::from_slice(&bytes).unwrap_or(Value::String(String::from_utf8_lossy(&bytes).into_owned()));
+    Answer { status, headers, json }
+}
+
+/// Waits until a condition holds, and says what was waited for if it does not.
+pub async fn wait_for(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let deadline = Instant::now() + DEADLINE;
+    while !holds().await {
+        assert!(Instant::now() < deadline, "waited in vain for {what}");
+        // Between two looks at the condition.
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+pub fn netkeep() -> PathBuf {
+    PathBuf::from(env!("CARGO_BIN_EXE_netkeep"))
+}
+
+/// An address that nothing listens on at this moment.
+pub fn free(like: SocketAddr) -> SocketAddr {
+    TcpListener::bind(SocketAddr::new(like.ip(), 0)).unwrap().local_addr().unwrap()
+}
+
+async fn launch(data: &Path, api: SocketAddr, nats: SocketAddr, arguments: &[String]) -> (Child, Option<String>) {
+    let mut child = Command::new(netkeep())
+        .arg("up")
+        .arg("--data-dir")
+        .arg(data)
+        .args(["--listen", &api.to_string(), "--nats-listen", &nats.to_string()])
+        .args(arguments)
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let founded = data.join("founded").exists();
+    let mut token = None;
+    let read = async {
+        while let Some(line) = lines.next_line().await.unwrap() {
+            if let Some(given) = line.strip_prefix("NETKEEP_TOKEN=") {
+                token = Some(given.to_owned());
+            }
+            if founded || token.is_some() {
+                return;
+            }
+        }
+        panic!("netkeep ended before it was ready");
+    };
+    tokio::time::timeout(DEADLINE, read).await.expect("netkeep is ready in time");
+    (child, token)
+}
