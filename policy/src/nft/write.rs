@@ -1,0 +1,208 @@
+//! The chains of the table, written down.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, SocketAddr};
+
+use schemas::device::Mode;
+use schemas::rule::Action;
+use schemas::zone::ZoneName;
+
+use crate::region::Part;
+
+use super::steps::{Shape, Step, steps};
+use super::text::{self, Script};
+use super::{DEFAULT_NUMBER, Layout, Options, TABLE, counter_name, log_prefix};
+
+/// Enough of a packet to read its headers.
+const SNAPLEN_BYTES: u32 = 128;
+
+/// Each kernel-log line of a rule that logs costs the device more than the packet: a bound per rule.
+const KERNEL_LOG_LIMIT: &str = "limit rate 10/second burst 20 packets";
+
+/// Neighbours, routers and multicast listeners find each other with these; conntrack does not track them.
+const LINK_UPKEEP: &str = "icmpv6 type { mld-listener-query, mld-listener-report, mld-listener-done, \
+    mld2-listener-report, nd-router-solicit, nd-router-advert, nd-neighbor-solicit, nd-neighbor-advert } \
+    accept comment \"link upkeep\"";
+
+const ESTABLISHED: &str = "ct state established,related accept";
+
+pub(super) fn table(script: &mut Script, layout: &Layout<'_>, mode: Mode, options: &Options) {
+    script.line(0, format_args!("table inet {TABLE} {{"));
+    control_sets(script, options);
+    let default = layout.has_default_chain().then_some((DEFAULT_NUMBER, (layout.default_action, false)));
+    let rules = layout.pairs.values().flatten().map(|rule| (rule.number, (rule.action, rule.log)));
+    let decisions: BTreeMap<u32, (Action, bool)> = default.into_iter().chain(rules).collect();
+    for number in decisions.keys() {
+        counter(script, *number, options);
+    }
+    for (number, (action, log)) in decisions {
+        rule_chain(script, Rule { number, action, log, shadow: mode == Mode::Shadow }, options);
+    }
+    for ((from, to), rules) in &layout.pairs {
+        script.line(1, format_args!("chain pair.{from}.{to} {{"));
+        for step in steps(rules.iter().copied()) {
+            write_step(script, &step);
+        }
+        if layout.has_default_chain() {
+            script.line(2, format_args!("goto {}", counter_name(DEFAULT_NUMBER)));
+        }
+        script.line(1, "}");
+    }
+    forwarding(script, layout);
+    local(script, layout, options);
+    script.line(0, "}");
+}
+
+fn counter(script: &mut Script, number: u32, options: &Options) {
+    let (packets, bytes) = options.counters.get(&number).copied().unwrap_or_default();
+    script.line(1, format_args!("counter {} {{", counter_name(number)));
+    script.line(2, format_args!("packets {packets} bytes {bytes}"));
+    script.line(1, "}");
+}
+
+struct Rule {
+    number: u32,
+    action: Action,
+    log: bool,
+    shadow: bool,
+}
+
+fn rule_chain(script: &mut Script, rule: Rule, options: &Options) {
+    let Rule { number, action, log, shadow } = rule;
+    let name = counter_name(number);
+    let marks = number != DEFAULT_NUMBER;
+    script.line(1, format_args!("chain {name} {{"));
+    // A connection without an answer stays new: its further packets are counted, but not told again.
+    let told =
+        if marks && (shadow || action == Action::Accept) { format!(" ct mark {number} accept") } else { String::new() };
+    script.line(2, format_args!("counter name \"{name}\"{told}"));
+    if log {
+        script.line(2, format_args!("{KERNEL_LOG_LIMIT} log prefix \"netkeep {name} \" level info"));
+    }
+    let mark = if marks { format!("ct mark set {number} ") } else { String::new() };
+    let verdict = match action {
+        Action::Accept => " accept",
+        Action::Drop | Action::Reject if shadow => " accept",
+        Action::Drop => " drop",
+        Action::Reject => "",
+    };
+    let (prefix, group) = (log_prefix(number, action), options.nflog_group);
+    script.line(2, format_args!("{mark}log prefix \"{prefix}\" group {group} snaplen {SNAPLEN_BYTES}{verdict}"));
+    if verdict.is_empty() {
+        script.line(2, "meta l4proto 6 reject with tcp reset");
+        script.line(2, "reject with icmpx port-unreachable");
+    }
+    script.line(1, "}");
+}
+
+fn write_step(script: &mut Script, step: &Step) {
+    match step {
+        Step::Map { shape, cells } => {
+            let entries: Vec<String> = cells
+                .iter()
+                .map(|(cell, number)| format!("{} : goto {}", text::value(shape.family, cell), counter_name(*number)))
+                .collect();
+            script.list(2, &format!("{} vmap", text::key(shape)), &entries);
+        }
+        Step::Sets { part, number } => write_sets(script, part, *number),
+        Step::Everything { number } => script.line(2, format_args!("goto {}", counter_name(*number))),
+    }
+}
+
+/// One statement over the sets of a part.
+fn write_sets(script: &mut Script, part: &Part, number: u32) {
+    let mut statement = Vec::new();
+    statement.extend(text::family_guard(&Shape::of(part)).map(str::to_owned));
+    let set = |values: Vec<String>| format!("{{ {} }}", values.join(", "));
+    for (field, side) in [("saddr", &part.sources), ("daddr", &part.destinations)] {
+        if let Some(intervals) = side {
+            let values = intervals.iter().map(|interval| text::addresses(part.family, *interval)).collect();
+            statement.push(format!("{} {}", text::address_field(part.family, field), set(values)));
+        }
+    }
+    statement.extend(part.protocol.map(|protocol| format!("meta l4proto {protocol}")));
+    if let Some(intervals) = &part.ports {
+        statement.push(format!("th dport {}", set(intervals.iter().copied().map(text::ports).collect())));
+    }
+    script.line(2, format_args!("{} goto {}", statement.join(" "), counter_name(number)));
+}
+
+/// `chain from.<zone>` of each zone that forwards by rules, and the base chain that leads there.
+fn forwarding(script: &mut Script, layout: &Layout<'_>) {
+    let mut ways_in = Vec::new();
+    for (from, interfaces) in &layout.zones {
+        let ways_out = by_interface(layout, |to| layout.chain(from, to));
+        if ways_out.is_empty() {
+            continue;
+        }
+        script.line(1, format_args!("chain from.{from} {{"));
+        script.list(2, "oifname vmap", &ways_out);
+        script.line(1, "}");
+        ways_in.extend(interfaces.iter().map(|interface| format!("\"{interface}\" : goto from.{from}")));
+    }
+    base_chain(script, "forward", &[], "iifname vmap", &ways_in);
+}
+
+/// The base chains of what the device receives and sends itself.
+fn local(script: &mut Script, layout: &Layout<'_>, options: &Options) {
+    let (control_v4, control_v6) = control(options);
+    let mut received = Vec::new();
+    let mut sent = Vec::new();
+    for (header, version, addresses) in [("ip", 4, control_v4), ("ip6", 6, control_v6)] {
+        if !addresses.is_empty() {
+            let accept = format!("@control{version} ct state established accept comment \"control plane\"");
+            received.push(format!("{header} saddr . tcp sport {accept}"));
+            sent.push(format!("{header} daddr . tcp dport @control{version} accept comment \"control plane\""));
+        }
+    }
+    received.push(LINK_UPKEEP.to_owned());
+    sent.push(LINK_UPKEEP.to_owned());
+    let ways_in = by_interface(layout, |from| layout.chain(from, &layout.local));
+    base_chain(script, "input", &received, "iifname vmap", &ways_in);
+    let ways_out = by_interface(layout, |to| layout.chain(&layout.local, to));
+    base_chain(script, "output", &sent, "oifname vmap", &ways_out);
+}
+
+fn base_chain(script: &mut Script, hook: &str, first: &[String], key: &str, ways: &[String]) {
+    script.line(1, format_args!("chain {hook} {{"));
+    script.line(2, format_args!("type filter hook {hook} priority filter; policy accept;"));
+    for statement in first {
+        script.line(2, statement);
+    }
+    script.line(2, ESTABLISHED);
+    if !ways.is_empty() {
+        script.list(2, key, ways);
+    }
+    script.line(1, "}");
+}
+
+/// The entries of a map from interface to the chain of its zone.
+fn by_interface(layout: &Layout<'_>, chain: impl Fn(&ZoneName) -> Option<String>) -> Vec<String> {
+    let mut entries = Vec::new();
+    for (zone, interfaces) in &layout.zones {
+        if let Some(chain) = chain(zone) {
+            entries.extend(interfaces.iter().map(|interface| format!("\"{interface}\" : goto {chain}")));
+        }
+    }
+    entries
+}
+
+fn control_sets(script: &mut Script, options: &Options) {
+    let (v4, v6) = control(options);
+    for (version, addresses) in [(4, v4), (6, v6)] {
+        if addresses.is_empty() {
+            continue;
+        }
+        script.line(1, format_args!("set control{version} {{"));
+        script.line(2, format_args!("type ipv{version}_addr . inet_service"));
+        let elements: Vec<String> = addresses.iter().map(|at| format!("{} . {}", at.ip(), at.port())).collect();
+        script.list(2, "elements =", &elements);
+        script.line(1, "}");
+    }
+}
+
+/// The addresses of the control plane, by family.
+fn control(options: &Options) -> (BTreeSet<SocketAddr>, BTreeSet<SocketAddr>) {
+    let canonical = options.control.iter().map(|at| SocketAddr::new(at.ip().to_canonical(), at.port()));
+    canonical.partition(|at| matches!(at.ip(), IpAddr::V4(_)))
+}
