@@ -1,0 +1,102 @@
+//! What the control loop promises, without a kernel.
+
+use nkeys::KeyPair;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpListener;
+
+use super::*;
+use crate::signed::tests::{config, membership, sign};
+
+struct Rig {
+    control: Control,
+    key: KeyPair,
+    running: watch::Receiver<Arc<Running>>,
+    reports: mpsc::Receiver<Report>,
+    stop: CancellationToken,
+    folder: tempfile::TempDir,
+}
+
+impl Rig {
+    fn new(url: String) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        Self::in_folder(url, KeyPair::new_account(), folder)
+    }
+
+    fn in_folder(url: String, key: KeyPair, folder: tempfile::TempDir) -> Self {
+        let (running, watch) = watch::channel(Arc::new(Running::default()));
+        let (sender, reports) = mpsc::channel(8);
+        let stored = folder.path().join("config.json");
+        let within = Duration::from_millis(300);
+        let control = Control::new(membership(&key), vec![url], Enforcer::Replay, running, stored, within, sender);
+        Self { control, key, running: watch, reports, stop: CancellationToken::new(), folder }
+    }
+
+    /// Pushes a config of this revision and gives what was reported.
+    async fn push(&mut self, revision: u64) -> Option<(u64, Outcome)> {
+        let bytes = sign(&self.key, &config(&self.control.membership, revision));
+        self.control.consider(&bytes, &self.stop).await;
+        self.reports.try_recv().ok().map(|report| (report.revision, report.outcome))
+    }
+
+    fn revision(&self) -> u64 {
+        self.running.borrow().revision()
+    }
+}
+
+async fn bus_that_greets() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("bound");
+    let address = listener.local_addr().expect("an address");
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let _ = stream.write_all(b"INFO {}\r\n").await;
+        }
+    });
+    format!("nats://{address}")
+}
+
+#[tokio::test]
+async fn each_config_is_applied_and_reported_once_and_older_ones_never() {
+    let mut rig = Rig::new(bus_that_greets().await);
+    assert_eq!(rig.push(5).await, Some((5, Outcome::Applied)));
+    assert_eq!(rig.push(5).await, None);
+    assert_eq!(rig.push(4).await, None);
+    assert_eq!(rig.revision(), 5);
+    assert_eq!(rig.push(6).await, Some((6, Outcome::Applied)));
+}
+
+#[tokio::test]
+async fn what_others_signed_changes_nothing() {
+    let mut rig = Rig::new(bus_that_greets().await);
+    let forged = sign(&KeyPair::new_account(), &config(&rig.control.membership, 9));
+    rig.control.consider(&forged, &rig.stop).await;
+    assert_eq!((rig.revision(), rig.reports.try_recv().is_err()), (0, true));
+}
+
+#[tokio::test]
+async fn rules_over_which_nobody_is_reached_do_not_stay() {
+    let mut rig = Rig::new("nats://127.0.0.1:1".to_owned());
+    let outcome = rig.push(5).await;
+    assert!(matches!(outcome, Some((5, Outcome::Reverted { .. }))), "{outcome:?}");
+    assert_eq!(rig.revision(), 0);
+    assert!(!rig.control.stored.exists(), "what was not proved is not kept");
+    assert_eq!(rig.push(5).await, None, "not tried again at once");
+}
+
+#[tokio::test]
+async fn stopped_before_the_proof_the_previous_rules_come_back() {
+    let mut rig = Rig::new("nats://127.0.0.1:1".to_owned());
+    rig.stop.cancel();
+    assert_eq!(rig.push(5).await, None);
+    assert_eq!(rig.revision(), 0);
+}
+
+#[tokio::test]
+async fn the_last_good_config_is_back_after_a_restart_and_is_reported_again() {
+    let url = bus_that_greets().await;
+    let mut rig = Rig::new(url.clone());
+    rig.push(5).await;
+    let mut again = Rig::in_folder(url, rig.key, rig.folder);
+    again.control.restore().await;
+    assert_eq!(again.revision(), 5);
+    assert_eq!(again.push(5).await, Some((5, Outcome::Applied)));
+}

@@ -1,0 +1,109 @@
+//! What is in force on the device, as all its parts see it.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use policy::Evaluator;
+use schemas::config::DeviceConfig;
+use schemas::device::Mode;
+use schemas::id::RuleId;
+use schemas::zone::ZoneName;
+use tokio::sync::watch;
+
+use crate::config::InterfaceZone;
+
+/// Numbers of rules that are gone are remembered up to here, for verdicts that are still on their way.
+const NUMBERS_MAX: usize = 200_000;
+
+/// Rulesets that are remembered for packets that were seen under them and are not told of yet.
+const EARLIER_MAX: usize = 16;
+
+/// What is in force, and what was a moment ago.
+#[derive(Debug, Default)]
+pub struct Running {
+    pub(crate) hash: String,
+    pub(crate) config: Option<DeviceConfig>,
+    rules: Arc<Rules>,
+    /// Earlier rulesets and the time (in microseconds) until which each was in force; the latest first.
+    earlier: VecDeque<(i64, Arc<Rules>)>,
+    numbers: HashMap<u32, RuleId>,
+}
+
+/// One ruleset, made ready for questions.
+#[derive(Debug, Default)]
+pub struct Rules {
+    /// Of the org; 0 before the first config.
+    pub revision: u64,
+    zones: HashMap<String, Arc<ZoneName>>,
+    evaluator: Option<Evaluator>,
+}
+
+/// Where the parts of the agent learn what is in force.
+pub type RunningWatch = watch::Receiver<Arc<Running>>;
+
+impl Running {
+    /// Before the first config: the zones of the command line, and no rules.
+    pub fn without_config(interfaces: &[InterfaceZone]) -> Self {
+        let zones = interfaces.iter().map(|one| (one.name.to_string(), Arc::new(one.zone.clone()))).collect();
+        Self { rules: Arc::new(Rules { zones, ..Rules::default() }), ..Self::default() }
+    }
+
+    /// What holds under `config` from `now_us` on; `before` was in force until then.
+    pub fn under(config: DeviceConfig, hash: String, before: &Self, now_us: i64) -> Self {
+        let mut numbers = if before.numbers.len() < NUMBERS_MAX { before.numbers.clone() } else { HashMap::new() };
+        numbers.extend(config.ruleset.rules.iter().map(|rule| (rule.number, rule.id)));
+        let mut earlier = before.earlier.clone();
+        earlier.push_front((now_us, Arc::clone(&before.rules)));
+        earlier.truncate(EARLIER_MAX);
+        Self { hash, rules: Arc::new(Rules::of(&config)), config: Some(config), earlier, numbers }
+    }
+
+    /// The org revision in force; 0 before the first config.
+    pub fn revision(&self) -> u64 {
+        self.rules.revision
+    }
+
+    /// The interfaces that are captured, in order.
+    pub fn interfaces(&self) -> Vec<String> {
+        let mut names: Vec<String> = self.rules.zones.keys().cloned().collect();
+        names.sort();
+        names
+    }
+
+    /// The ruleset in force.
+    pub fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    /// The ruleset that was in force at a time; the earliest that is remembered for what lies before it.
+    pub fn rules_at(&self, time_us: i64) -> &Rules {
+        let then = self.earlier.iter().take_while(|(until_us, _)| time_us < *until_us).last();
+        then.map_or(&self.rules, |(_, rules)| rules)
+    }
+
+    /// The rule with this number, in force or of an earlier ruleset.
+    pub fn rule(&self, number: u32) -> Option<RuleId> {
+        self.numbers.get(&number).copied()
+    }
+}
+
+impl Rules {
+    fn of(config: &DeviceConfig) -> Self {
+        let ruleset = &config.ruleset;
+        let zones = ruleset.zones.iter().flat_map(|zone| {
+            let name = Arc::new(zone.name.clone());
+            zone.interfaces.iter().map(move |interface| (interface.to_string(), Arc::clone(&name)))
+        });
+        // A device that only observes lets everything pass.
+        let evaluator = (config.mode != Mode::Observe).then(|| Evaluator::new(ruleset));
+        Self { revision: config.revision, zones: zones.collect(), evaluator }
+    }
+
+    pub fn zone_of(&self, interface: &str) -> Option<Arc<ZoneName>> {
+        self.zones.get(interface).map(Arc::clone)
+    }
+
+    pub(crate) fn evaluator(&self) -> Option<&Evaluator> {
+        self.evaluator.as_ref()
+    }
+}
