@@ -19,7 +19,7 @@ const CLIENTS: [usize; 3] = [1, 16, 64];
 /// About what one rule's commit has.
 const COMMIT_BYTES: usize = 1_100;
 
-pub async fn run(report: &mut Report) {
+pub(crate) async fn run(report: &mut Report) {
     let rig = Arc::new(Rig::start().await);
     let bare = Arc::new(BareNats::start().await);
     let names = Arc::new(AtomicUsize::new(0));

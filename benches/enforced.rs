@@ -11,7 +11,7 @@ use crate::town::{Town, can_build};
 
 const ROUNDS: usize = 30;
 
-pub async fn run(report: &mut Report) {
+pub(crate) async fn run(report: &mut Report) {
     if !can_build().await {
         return;
     }

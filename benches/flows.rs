@@ -15,7 +15,7 @@ const BATCH_ROWS: usize = 10_000;
 /// Half an hour past an hour: the rows of a run lie in one hour.
 const START_US: i64 = 1_790_001_800_000_000;
 
-pub async fn run(report: &mut Report) {
+pub(crate) async fn run(report: &mut Report) {
     let rig = Rig::start().await;
     let key = rig.setup_key("fleet").await;
     let mut devices = Vec::new();

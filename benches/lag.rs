@@ -9,7 +9,7 @@ use crate::rig::{Rig, send};
 
 const CALLS: usize = 1_000;
 
-pub async fn run(report: &mut Report) {
+pub(crate) async fn run(report: &mut Report) {
     let rig = Rig::start().await;
     let (mut visible, mut plain) = (Vec::new(), Vec::new());
     for n in 0..CALLS {

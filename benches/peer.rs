@@ -11,14 +11,14 @@ use tokio::time::Instant;
 
 use crate::rig::{free, wait_for};
 
-pub struct BareNats {
+pub(crate) struct BareNats {
     context: jetstream::Context,
     _child: Child,
     _data: TempDir,
 }
 
 impl BareNats {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let data = TempDir::new().unwrap();
         let listen = free("127.0.0.1:0".parse().unwrap());
         let config = data.path().join("nats.conf");
@@ -42,7 +42,7 @@ impl BareNats {
     }
 
     /// Publishes one message of so many bytes and waits for its acknowledgement.
-    pub async fn publish(&self, bytes: usize) -> Duration {
+    pub(crate) async fn publish(&self, bytes: usize) -> Duration {
         let payload = Bytes::from(vec![b'x'; bytes]);
         let start = Instant::now();
         self.context.publish("bare.a", payload).await.unwrap().await.unwrap();

@@ -6,30 +6,30 @@ use std::time::Duration;
 
 /// The figures of one run, in sections.
 #[derive(Default)]
-pub struct Report {
+pub(crate) struct Report {
     text: String,
 }
 
 impl Report {
     /// Begins a section: what is asked, how it is measured, and the columns of its table.
-    pub fn section(&mut self, title: &str, method: &str, columns: &[&str]) {
+    pub(crate) fn section(&mut self, title: &str, method: &str, columns: &[&str]) {
         println!("\n== {title}");
         writeln!(self.text, "\n## {title}\n\n{method}\n\n| {} |", columns.join(" | ")).unwrap();
         writeln!(self.text, "|{}", " --- |".repeat(columns.len())).unwrap();
     }
 
-    pub fn row(&mut self, cells: &[String]) {
+    pub(crate) fn row(&mut self, cells: &[String]) {
         println!("   {}", cells.join("   "));
         writeln!(self.text, "| {} |", cells.join(" | ")).unwrap();
     }
 
-    pub fn note(&mut self, note: &str) {
+    pub(crate) fn note(&mut self, note: &str) {
         println!("   {note}");
         writeln!(self.text, "\n{note}").unwrap();
     }
 
     /// Writes the whole file, or prints what a partial run measured.
-    pub fn write(&self, whole: bool) {
+    pub(crate) fn write(&self, whole: bool) {
         if !whole {
             println!("\n(RESULTS.md is written by a run of everything)");
             return;
@@ -46,20 +46,20 @@ impl Report {
 }
 
 /// The value below which `percent` of the samples lie. Sorts them.
-pub fn percentile(samples: &mut [Duration], percent: usize) -> Duration {
+pub(crate) fn percentile(samples: &mut [Duration], percent: usize) -> Duration {
     samples.sort_unstable();
     let last = samples.len().saturating_sub(1);
     samples.get(last * percent / 100).copied().unwrap_or_default()
 }
 
-pub fn ms(duration: Duration) -> String {
+pub(crate) fn ms(duration: Duration) -> String {
     format!("{:.2} ms", duration.as_secs_f64() * 1e3)
 }
 
-pub fn per_second(count: usize, elapsed: Duration) -> f64 {
+pub(crate) fn per_second(count: usize, elapsed: Duration) -> f64 {
     count as f64 / elapsed.as_secs_f64()
 }
 
-pub fn ratio(ours: Duration, theirs: Duration) -> String {
+pub(crate) fn ratio(ours: Duration, theirs: Duration) -> String {
     format!("{:.2}x", ours.as_secs_f64() / theirs.as_secs_f64())
 }

@@ -43,6 +43,12 @@ impl Bus {
         self.client.connection_state() == async_nats::connection::State::Connected
     }
 
+    /// How often the connection was made. A server that comes back may have lost the tail of what it keeps with
+    /// `persist_mode: async`, although it had acknowledged it.
+    pub fn connects(&self) -> u64 {
+        self.client.statistics().connects.load(std::sync::atomic::Ordering::Relaxed)
+    }
+
     /// Waits until everything that was published has left this process.
     pub async fn flush(&self) -> Result<(), Error> {
         self.client.flush().await.map_err(|cause| Error::Failed { what: "flush", cause: cause.to_string() })

@@ -13,3 +13,8 @@ pub fn now() -> DateTime<Utc> {
 pub fn random_ulid() -> Ulid {
     Ulid::from_parts(u64::try_from(now().timestamp_millis()).unwrap_or_default(), rand::random())
 }
+
+/// The id of a command whose caller did not choose one.
+pub fn random_command_id() -> String {
+    format!("cmd_{}", random_ulid().to_string().to_ascii_lowercase())
+}

@@ -19,7 +19,7 @@ use serde_json::{Map, Value, json};
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::answer::{Answer, Outcome};
-use crate::clock::random_ulid;
+use crate::clock::random_command_id;
 use crate::decide::NewSecret;
 use crate::orgs::Orgs;
 use crate::secrets::{SecretKind, Secrets, kept};
@@ -126,7 +126,7 @@ impl Call {
         };
         let options = Options {
             command_hash: write.idempotency_key.is_some().then_some(write.request_hash),
-            command_id: write.idempotency_key.unwrap_or_else(|| format!("cmd_{}", random_ulid())),
+            command_id: write.idempotency_key.unwrap_or_else(|| random_command_id()),
             if_match: write.if_match,
             dry_run: write.dry_run,
         };

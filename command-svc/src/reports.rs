@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
-use crate::clock::random_ulid;
+use crate::clock::{random_command_id, random_ulid};
 use crate::orgs::Orgs;
 use crate::submission::{Accepted, Failure, Options, Origin};
 
@@ -46,7 +46,7 @@ async fn carry_out(orgs: Orgs, request: ReportRequest) {
         operation: OperationId::new(random_ulid()),
         traceparent: None,
     };
-    let options = Options { command_id: format!("cmd_{}", random_ulid()), ..Options::default() };
+    let options = Options { command_id: random_command_id(), ..Options::default() };
     let command = Command::ReportConfig(device, request.report.clone());
     let answer = match orgs.submit(&org, command, origin, options, None).await {
         Ok(Accepted::Done(answer)) => ReportAnswer::Recorded { position: answer.position },

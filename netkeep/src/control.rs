@@ -26,16 +26,16 @@ use crate::nats_server::ACCOUNT;
 const DRAIN: Duration = Duration::from_secs(20);
 
 /// What every composition needs.
-pub struct Ground {
-    pub nats_urls: Vec<String>,
-    pub keys: InstanceKeys,
+pub(crate) struct Ground {
+    pub(crate) nats_urls: Vec<String>,
+    pub(crate) keys: InstanceKeys,
     /// The root of the object store.
-    pub store: PathBuf,
+    pub(crate) store: PathBuf,
 }
 
 impl Ground {
     /// Connects with the services' own key and makes what is missing on the bus.
-    pub async fn bus(&self, name: &str) -> anyhow::Result<Bus> {
+    pub(crate) async fn bus(&self, name: &str) -> anyhow::Result<Bus> {
         let bus = self.connect(self.keys.service_user()?.seed()?, name).await?;
         bus.ensure(&Topology::default()).await?;
         Ok(bus)
@@ -46,7 +46,7 @@ impl Ground {
     }
 
     /// The write side. `device_urls` is where devices are told to connect.
-    pub async fn command(
+    pub(crate) async fn command(
         &self,
         bus: &Bus,
         gate: &Gate,
@@ -69,33 +69,34 @@ impl Ground {
         }))
     }
 
-    pub fn secrets(&self) -> anyhow::Result<Secrets> {
+    pub(crate) fn secrets(&self) -> anyhow::Result<Secrets> {
         Ok(Secrets::new(self.keys.secrets()?))
     }
 
     /// The read side.
-    pub async fn query(&self, bus: &Bus, gate: &Gate, config: query_svc::Config) -> anyhow::Result<QuerySvc> {
+    pub(crate) fn query(&self, bus: &Bus, gate: &Gate, config: query_svc::Config) -> anyhow::Result<QuerySvc> {
         let deps = query_svc::Deps { bus: bus.clone(), gate: gate.clone(), store_dir: self.store.clone() };
-        QuerySvc::bind(config, deps).await.context("cannot start the read side")
+        QuerySvc::bind(config, deps).context("cannot start the read side")
     }
 
     /// The projections.
-    pub async fn projector(&self, bus: &Bus, config: projector::Config) -> anyhow::Result<Projector> {
-        let store = projector::Store::open(&self.store)?;
+    pub(crate) async fn projector(&self, bus: &Bus, config: projector::Config) -> anyhow::Result<Projector> {
+        let root = self.store.to_str().context("the object store's path is not UTF-8")?;
+        let store = projector::Store::open(root)?;
         let deps = projector::Deps { bus: bus.clone(), store, signing_key: self.keys.config_signer()? };
         Projector::bind(config, deps).await.context("cannot start the projector")
     }
 }
 
 /// The front door and its credentials.
-pub fn gate(config: GateConfig, jwt: &JwtConfig) -> anyhow::Result<(Gate, Keyring)> {
+pub(crate) fn gate(config: GateConfig, jwt: &JwtConfig) -> anyhow::Result<(Gate, Keyring)> {
     let keyring = Keyring::default();
     Ok((Gate::new(keyring.clone(), jwt.verifier()?, config), keyring))
 }
 
 /// Tasks in layers: the outer ones are told to stop first, and each layer has ended before the next is told.
 #[derive(Default)]
-pub struct Layers {
+pub(crate) struct Layers {
     layers: Vec<Layer>,
 }
 
@@ -106,7 +107,7 @@ struct Layer {
 
 impl Layers {
     /// Starts a task as a new outermost layer.
-    pub fn push<F: Future<Output = anyhow::Result<()>> + Send + 'static>(
+    pub(crate) fn push<F: Future<Output = anyhow::Result<()>> + Send + 'static>(
         &mut self,
         task: impl FnOnce(CancellationToken) -> F,
     ) {
@@ -117,7 +118,7 @@ impl Layers {
     }
 
     /// Runs until told to stop, or until a task ends by itself, which is an error. Then stops layer by layer.
-    pub async fn run(mut self, stop: CancellationToken) -> anyhow::Result<()> {
+    pub(crate) async fn run(mut self, stop: CancellationToken) -> anyhow::Result<()> {
         let waits = self.layers.iter_mut().map(|layer| Box::pin(layer.tasks.join_next()));
         let outcome = tokio::select! {
             () = stop.cancelled() => Ok(()),
@@ -144,7 +145,7 @@ fn early(ended: Option<Result<anyhow::Result<()>, tokio::task::JoinError>>) -> a
 }
 
 /// Starts feeding the keyring and waits until it knows all credentials of this moment.
-pub async fn feed_keyring(
+pub(crate) async fn feed_keyring(
     layers: &mut Layers,
     bus: &Bus,
     keyring: &Keyring,
@@ -160,13 +161,13 @@ pub async fn feed_keyring(
 }
 
 /// Serves routes as the outermost layer.
-pub fn serve(layers: &mut Layers, listener: tokio::net::TcpListener, routes: OpenApiRouter) {
+pub(crate) fn serve(layers: &mut Layers, listener: tokio::net::TcpListener, routes: OpenApiRouter) {
     let router = gate::openapi::mount(routes);
     layers.push(|stop| async move { Ok(gate::serve(listener, router, stop, DRAIN).await?) });
 }
 
 /// Binds the address that the API is served on.
-pub async fn listen(address: std::net::SocketAddr) -> anyhow::Result<tokio::net::TcpListener> {
+pub(crate) async fn listen(address: std::net::SocketAddr) -> anyhow::Result<tokio::net::TcpListener> {
     let listener = tokio::net::TcpListener::bind(address).await;
     listener.with_context(|| format!("cannot listen on {address}; is another netkeep running? (--listen)"))
 }

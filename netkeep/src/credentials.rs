@@ -10,7 +10,7 @@ use tracing::warn;
 
 /// Feeds the keyring for ever; tells `loaded` once it knows all that was in the bucket at the start, and `revoked`
 /// of each device key that is taken away.
-pub async fn keep(
+pub(crate) async fn keep(
     bus: Bus,
     keyring: Keyring,
     loaded: oneshot::Sender<()>,

@@ -1,7 +1,7 @@
 //! The first start: an org, its owner, and the owner's token, which is shown this once.
 
 use anyhow::bail;
-use command_svc::clock::random_ulid;
+use command_svc::clock::{random_command_id, random_ulid};
 use command_svc::orgs::Orgs;
 use command_svc::refusal::Refusal;
 use command_svc::secrets::{SecretKind, Secrets, kept};
@@ -15,7 +15,7 @@ use schemas::text::{Description, Name};
 const SYSTEM: &str = "system";
 
 /// Founds the org if it is not there, gives it an owner, and gives the owner a token.
-pub async fn found(orgs: &Orgs, secrets: &Secrets, org: &OrgId) -> anyhow::Result<String> {
+pub(crate) async fn found(orgs: &Orgs, secrets: &Secrets, org: &OrgId) -> anyhow::Result<String> {
     let name = Name::new(org.as_str())?;
     match submit(orgs, org, Command::CreateOrg { name }, None, options(), None).await {
         Ok(_) | Err(Failure::Refused(Refusal::OrgExists(_))) => {}
@@ -59,5 +59,5 @@ async fn submit(
 }
 
 fn options() -> Options {
-    Options { command_id: format!("cmd_{}", random_ulid()), ..Options::default() }
+    Options { command_id: random_command_id(), ..Options::default() }
 }

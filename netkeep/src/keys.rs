@@ -10,11 +10,11 @@ use nkeys::{KeyPair, KeyPairType};
 use sha2::Sha256;
 
 /// The root of all keys.
-pub struct InstanceKeys([u8; 32]);
+pub(crate) struct InstanceKeys([u8; 32]);
 
 impl InstanceKeys {
     /// Reads the key file, or makes it, readable by its owner only.
-    pub fn load_or_create(path: &Path) -> anyhow::Result<Self> {
+    pub(crate) fn load_or_create(path: &Path) -> anyhow::Result<Self> {
         if path.exists() {
             return Self::load(path);
         }
@@ -32,7 +32,7 @@ impl InstanceKeys {
     }
 
     /// Reads the key file.
-    pub fn load(path: &Path) -> anyhow::Result<Self> {
+    pub(crate) fn load(path: &Path) -> anyhow::Result<Self> {
         let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
         let text = text.trim();
         let mut key = [0; 32];
@@ -47,32 +47,32 @@ impl InstanceKeys {
     }
 
     /// What secrets are derived from.
-    pub fn secrets(&self) -> anyhow::Result<[u8; 32]> {
+    pub(crate) fn secrets(&self) -> anyhow::Result<[u8; 32]> {
         self.derive("secrets")
     }
 
     /// Signs device configs; devices pin its public half.
-    pub fn config_signer(&self) -> anyhow::Result<KeyPair> {
+    pub(crate) fn config_signer(&self) -> anyhow::Result<KeyPair> {
         self.pair(KeyPairType::Account, "config signer")
     }
 
     /// Signs what devices may do on the bus.
-    pub fn admission_issuer(&self) -> anyhow::Result<KeyPair> {
+    pub(crate) fn admission_issuer(&self) -> anyhow::Result<KeyPair> {
         self.pair(KeyPairType::Account, "admission issuer")
     }
 
     /// The services' own user on the bus.
-    pub fn service_user(&self) -> anyhow::Result<KeyPair> {
+    pub(crate) fn service_user(&self) -> anyhow::Result<KeyPair> {
         self.pair(KeyPairType::User, "service user")
     }
 
     /// The user that answers who may connect.
-    pub fn callout_user(&self) -> anyhow::Result<KeyPair> {
+    pub(crate) fn callout_user(&self) -> anyhow::Result<KeyPair> {
         self.pair(KeyPairType::User, "callout user")
     }
 
     /// The user that ends connections.
-    pub fn system_user(&self) -> anyhow::Result<KeyPair> {
+    pub(crate) fn system_user(&self) -> anyhow::Result<KeyPair> {
         self.pair(KeyPairType::User, "system user")
     }
 

@@ -16,7 +16,7 @@ use tracing::{debug, error, info, warn};
 use crate::keys::InstanceKeys;
 
 /// The account that services and devices share.
-pub const ACCOUNT: &str = "APP";
+pub(crate) const ACCOUNT: &str = "APP";
 /// Versions before this one lose data or lack what we need.
 const VERSION_MIN: (u32, u32) = (2, 15);
 const START_DEADLINE: Duration = Duration::from_secs(30);
@@ -26,7 +26,7 @@ const RESTART_PAUSE: Duration = Duration::from_secs(1);
 const MESSAGE_BYTES_MAX: u32 = 8 << 20;
 
 /// A nats-server with its own data folder and configuration.
-pub struct NatsServer {
+pub(crate) struct NatsServer {
     program: PathBuf,
     config: PathBuf,
     listen: SocketAddr,
@@ -35,7 +35,7 @@ pub struct NatsServer {
 
 impl NatsServer {
     /// Writes the configuration, starts the server and waits until it takes connections.
-    pub async fn start(program: &Path, dir: &Path, listen: SocketAddr, keys: &InstanceKeys) -> anyhow::Result<Self> {
+    pub(crate) async fn start(program: &Path, dir: &Path, listen: SocketAddr, keys: &InstanceKeys) -> anyhow::Result<Self> {
         if let Err(error) = std::net::TcpListener::bind(listen) {
             bail!("cannot listen for NATS on {listen}: {error}; is another netkeep or nats-server running? (--nats-listen)");
         }
@@ -49,7 +49,7 @@ impl NatsServer {
     }
 
     /// Watches the server and starts it again if it ends; stops it when told to.
-    pub async fn run(mut self, stop: CancellationToken) -> anyhow::Result<()> {
+    pub(crate) async fn run(mut self, stop: CancellationToken) -> anyhow::Result<()> {
         loop {
             tokio::select! {
                 () = stop.cancelled() => return self.stop().await,
@@ -97,7 +97,7 @@ impl NatsServer {
 }
 
 /// Finds a nats-server that is new enough: as told, on the path, beside this program, or in a `.tools` folder above.
-pub async fn find(told: Option<&Path>) -> anyhow::Result<PathBuf> {
+pub(crate) async fn find(told: Option<&Path>) -> anyhow::Result<PathBuf> {
     let mut tried = String::new();
     for candidate in candidates(told) {
         match version(&candidate).await {
@@ -135,7 +135,7 @@ async fn version(program: &Path) -> anyhow::Result<(u32, u32)> {
 }
 
 /// Accounts: services and devices in one, the callout in another, the system's own.
-pub fn configuration(data: &Path, listen: SocketAddr, keys: &InstanceKeys) -> anyhow::Result<String> {
+pub(crate) fn configuration(data: &Path, listen: SocketAddr, keys: &InstanceKeys) -> anyhow::Result<String> {
     let service = keys.service_user()?.public_key();
     let callout = keys.callout_user()?.public_key();
     let system = keys.system_user()?.public_key();

@@ -11,7 +11,7 @@ use crate::nats_server;
 
 /// Where the bus is and who we are on it.
 #[derive(Debug, clap::Args)]
-pub struct BusConfig {
+pub(crate) struct BusConfig {
     /// Addresses of NATS, with commas between them
     #[arg(long, env = "NETKEEP_NATS_URL", default_value = "nats://127.0.0.1:4222", value_delimiter = ',')]
     nats_url: Vec<String>,
@@ -21,7 +21,7 @@ pub struct BusConfig {
 }
 
 #[derive(Debug, clap::Args)]
-pub struct CommandConfig {
+pub(crate) struct CommandConfig {
     #[command(flatten)]
     bus: BusConfig,
     /// Where the write side of the API is served
@@ -37,7 +37,7 @@ pub struct CommandConfig {
 }
 
 #[derive(Debug, clap::Args)]
-pub struct QueryConfig {
+pub(crate) struct QueryConfig {
     #[command(flatten)]
     bus: BusConfig,
     /// The root of the object store
@@ -55,7 +55,7 @@ pub struct QueryConfig {
 }
 
 #[derive(Debug, clap::Args)]
-pub struct ProjectConfig {
+pub(crate) struct ProjectConfig {
     #[command(flatten)]
     bus: BusConfig,
     /// The root of the object store
@@ -66,7 +66,7 @@ pub struct ProjectConfig {
 }
 
 #[derive(Debug, clap::Args)]
-pub struct NatsConfig {
+pub(crate) struct NatsConfig {
     /// The key file; made if it is not there
     #[arg(long, env = "NETKEEP_KEYS", default_value = "netkeep-data/instance.key")]
     keys: PathBuf,
@@ -84,7 +84,7 @@ impl BusConfig {
     }
 }
 
-pub async fn command(config: CommandConfig, stop: CancellationToken) -> anyhow::Result<()> {
+pub(crate) async fn command(config: CommandConfig, stop: CancellationToken) -> anyhow::Result<()> {
     let (gate, keyring) = gate(config.gate, &config.jwt)?;
     let listener = listen(config.listen).await?;
     let ground = config.bus.ground(PathBuf::new())?;
@@ -99,33 +99,33 @@ pub async fn command(config: CommandConfig, stop: CancellationToken) -> anyhow::
     layers.run(stop).await
 }
 
-pub async fn query(config: QueryConfig, stop: CancellationToken) -> anyhow::Result<()> {
+pub(crate) async fn query(config: QueryConfig, stop: CancellationToken) -> anyhow::Result<()> {
     let (gate, keyring) = gate(config.gate, &config.jwt)?;
     let listener = listen(config.listen).await?;
     let ground = config.bus.ground(config.store)?;
     let bus = ground.bus("query-svc").await?;
     let mut layers = Layers::default();
     feed_keyring(&mut layers, &bus, &keyring, None).await?;
-    let service = ground.query(&bus, &gate, config.query).await?;
+    let service = ground.query(&bus, &gate, config.query)?;
     let routes = service.router();
     layers.push(|stop| async move { Ok(service.run(stop).await?) });
     serve(&mut layers, listener, routes);
     layers.run(stop).await
 }
 
-pub async fn project(config: ProjectConfig, stop: CancellationToken) -> anyhow::Result<()> {
+pub(crate) async fn project(config: ProjectConfig, stop: CancellationToken) -> anyhow::Result<()> {
     let ground = config.bus.ground(config.store)?;
     let bus = ground.bus("projector").await?;
     let projector = ground.projector(&bus, config.projector).await?;
     Ok(projector.run(stop).await?)
 }
 
-pub async fn agent(config: router_agent::Config, stop: CancellationToken) -> anyhow::Result<()> {
-    let agent = router_agent::Agent::bind(config).await?;
+pub(crate) async fn agent(config: router_agent::Config, stop: CancellationToken) -> anyhow::Result<()> {
+    let agent = router_agent::Agent::bind(config)?;
     Ok(agent.run(stop).await?)
 }
 
-pub fn nats_config(config: &NatsConfig) -> anyhow::Result<()> {
+pub(crate) fn nats_config(config: &NatsConfig) -> anyhow::Result<()> {
     use std::io::Write;
     if let Some(folder) = config.keys.parent() {
         std::fs::create_dir_all(folder)?;

@@ -5,7 +5,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 /// A token that is cancelled by the first signal.
-pub fn stop() -> CancellationToken {
+pub(crate) fn stop() -> CancellationToken {
     let stop = CancellationToken::new();
     let told = stop.clone();
     tokio::spawn(async move {

@@ -15,7 +15,8 @@ use crate::keys::InstanceKeys;
 use crate::nats_server::{NatsServer, find};
 
 #[derive(Debug, clap::Args)]
-pub struct Config {
+#[group(skip)]
+pub(crate) struct Config {
     /// Where the API is served
     #[arg(long, env = "NETKEEP_LISTEN", default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
@@ -48,7 +49,7 @@ pub struct Config {
 }
 
 /// Runs until told to stop.
-pub async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<()> {
+pub(crate) async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<()> {
     let _lock = own(&config.data_dir)?;
     let program = find(config.nats_server.as_deref()).await?;
     let (gate, keyring) = gate(config.gate, &config.jwt)?;
@@ -68,7 +69,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<()> 
     let command = ground.command(&bus, &gate, &keyring, device_urls).await?;
     feed_keyring(&mut layers, &bus, &keyring, Some(command.revocations())).await?;
     let projector = ground.projector(&bus, config.projector).await?;
-    let query = ground.query(&bus, &gate, config.query).await?;
+    let query = ground.query(&bus, &gate, config.query)?;
     let routes = command.router().merge(query.router());
     let orgs = command.orgs().clone();
     layers.push(|stop| async move { Ok(projector.run(stop).await?) });

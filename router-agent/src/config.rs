@@ -10,6 +10,7 @@ use schemas::zone::ZoneName;
 
 /// Runs on a device: enrols it, enforces its rules, reports its traffic.
 #[derive(Debug, Clone, clap::Args)]
+#[group(skip)]
 pub struct Config {
     /// The control plane's API.
     #[arg(long, env = "NETKEEP_URL", default_value = "http://127.0.0.1:8080")]

@@ -17,33 +17,33 @@ use serde_json::json;
 
 use crate::rig::{Answer, Rig, send};
 
-pub struct SimDevice {
-    pub enrolled: Enrolled,
-    pub seed: String,
+pub(crate) struct SimDevice {
+    pub(crate) enrolled: Enrolled,
+    pub(crate) seed: String,
 }
 
 impl SimDevice {
-    pub async fn enrol(rig: &Rig, setup_key: &str, name: &str) -> Self {
+    pub(crate) async fn enrol(rig: &Rig, setup_key: &str, name: &str) -> Self {
         let pair = KeyPair::new_user();
         let answer = try_enrol(rig, setup_key, name, &pair.public_key()).await;
         assert_eq!(answer.status, 201, "{}", answer.json);
         Self { enrolled: serde_json::from_value(answer.json).unwrap(), seed: pair.seed().unwrap() }
     }
 
-    pub async fn connect(&self) -> DeviceBus {
+    pub(crate) async fn connect(&self) -> DeviceBus {
         let Enrolled { nats_urls, org, device, .. } = &self.enrolled;
         DeviceBus::connect(nats_urls, &self.seed, org.clone(), device.id).await.unwrap()
     }
 }
 
-pub async fn try_enrol(rig: &Rig, setup_key: &str, name: &str, public_key: &str) -> Answer {
+pub(crate) async fn try_enrol(rig: &Rig, setup_key: &str, name: &str, public_key: &str) -> Answer {
     let body = json!({"setup_key": setup_key, "public_key": public_key, "name": name,
         "interfaces": [{"name": "eth0", "zone": "WAN"}, {"name": "eth1", "zone": "LAN"}]});
     send(rig.http.request(Method::POST, rig.url("/api/v1/devices/enroll")).json(&body)).await
 }
 
 /// A batch of accepted flows, one a microsecond from `start_us` on, from 10.0.0.0/16 to 192.0.2.1:443.
-pub fn batch(start_us: i64, rows: usize) -> RecordBatch {
+pub(crate) fn batch(start_us: i64, rows: usize) -> RecordBatch {
     let label = |value: Option<&str>| -> ArrayRef {
         let mut labels = StringDictionaryBuilder::<Int32Type>::new();
         (0..rows).for_each(|_| labels.append_option(value));

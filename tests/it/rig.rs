@@ -12,52 +12,52 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::time::Instant;
 
-pub const DEADLINE: Duration = Duration::from_secs(30);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
 
-pub struct Rig {
-    pub data: TempDir,
-    pub api: SocketAddr,
-    pub nats: SocketAddr,
-    pub token: String,
-    pub http: reqwest::Client,
+pub(crate) struct Rig {
+    pub(crate) data: TempDir,
+    pub(crate) api: SocketAddr,
+    pub(crate) nats: SocketAddr,
+    pub(crate) token: String,
+    pub(crate) http: reqwest::Client,
     arguments: Vec<String>,
     child: Child,
 }
 
 /// An answer, read whole.
 #[derive(Debug)]
-pub struct Answer {
-    pub status: StatusCode,
-    pub headers: reqwest::header::HeaderMap,
-    pub json: Value,
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: reqwest::header::HeaderMap,
+    pub(crate) json: Value,
 }
 
 impl Answer {
-    pub fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 
-    pub fn reason(&self) -> &str {
+    pub(crate) fn reason(&self) -> &str {
         self.json["error"]["reason"].as_str().unwrap_or_default()
     }
 
-    pub fn id(&self) -> &str {
+    pub(crate) fn id(&self) -> &str {
         self.json["id"].as_str().unwrap()
     }
 }
 
 impl Rig {
     /// Starts a netkeep that nobody has used before.
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::start_with(&[]).await
     }
 
-    pub async fn start_with(arguments: &[&str]) -> Self {
+    pub(crate) async fn start_with(arguments: &[&str]) -> Self {
         Self::start_at("127.0.0.1:0".parse().unwrap(), arguments).await
     }
 
     /// Starts one whose bus and API listen on an address of the caller's.
-    pub async fn start_at(listen: SocketAddr, arguments: &[&str]) -> Self {
+    pub(crate) async fn start_at(listen: SocketAddr, arguments: &[&str]) -> Self {
         let data = TempDir::new().unwrap();
         let api = free(listen);
         let nats = free(listen);
@@ -69,14 +69,14 @@ impl Rig {
     }
 
     /// Ends it as a power cut would: no goodbye, neither to it nor to its nats-server.
-    pub async fn kill(&mut self) {
+    pub(crate) async fn kill(&mut self) {
         self.child.start_kill().unwrap();
         self.child.wait().await.unwrap();
         wait_for("the orphaned nats-server to end", async || TcpListener::bind(self.nats).is_ok()).await;
     }
 
     /// Ends it as Ctrl-C would, and checks that it ended well.
-    pub async fn stop(&mut self) {
+    pub(crate) async fn stop(&mut self) {
         let pid = self.child.id().unwrap().to_string();
         assert!(Command::new("kill").args(["-INT", &pid]).status().await.unwrap().success());
         let status = tokio::time::timeout(DEADLINE, self.child.wait()).await.expect("it stops in time").unwrap();
@@ -84,63 +84,63 @@ impl Rig {
     }
 
     /// Starts it again on the same data; no second token is given out.
-    pub async fn restart(&mut self) {
+    pub(crate) async fn restart(&mut self) {
         let (child, token) = launch(self.data.path(), self.api, self.nats, &self.arguments).await;
         assert_eq!(token, None, "the token is shown once");
         self.child = child;
     }
 
-    pub fn url(&self, path: &str) -> String {
+    pub(crate) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.api)
     }
 
     /// A request with the owner's token.
-    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+    pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.http.request(method, self.url(path)).bearer_auth(&self.token)
     }
 
-    pub async fn get(&self, path: &str) -> Answer {
+    pub(crate) async fn get(&self, path: &str) -> Answer {
         send(self.request(Method::GET, path)).await
     }
 
-    pub async fn post(&self, path: &str, body: Value) -> Answer {
+    pub(crate) async fn post(&self, path: &str, body: Value) -> Answer {
         send(self.request(Method::POST, path).json(&body)).await
     }
 
-    pub async fn patch(&self, path: &str, body: Value) -> Answer {
+    pub(crate) async fn patch(&self, path: &str, body: Value) -> Answer {
         send(self.request(Method::PATCH, path).json(&body)).await
     }
 
-    pub async fn put(&self, path: &str, body: Value) -> Answer {
+    pub(crate) async fn put(&self, path: &str, body: Value) -> Answer {
         send(self.request(Method::PUT, path).json(&body)).await
     }
 
-    pub async fn delete(&self, path: &str) -> Answer {
+    pub(crate) async fn delete(&self, path: &str) -> Answer {
         send(self.request(Method::DELETE, path)).await
     }
 
     /// Reads what has seen the write that was answered with `after`.
-    pub async fn get_after(&self, path: &str, after: &Answer) -> Answer {
+    pub(crate) async fn get_after(&self, path: &str, after: &Answer) -> Answer {
         let position = after.header("netkeep-position");
         send(self.request(Method::GET, path).header("Netkeep-Min-Position", position)).await
     }
 
     /// The rows of a query.
-    pub async fn sql(&self, query: &str) -> Vec<Vec<Value>> {
+    pub(crate) async fn sql(&self, query: &str) -> Vec<Vec<Value>> {
         let answer = self.post("/api/v1/sql", serde_json::json!({"query": query})).await;
         assert_eq!(answer.status, 200, "{query}: {}", answer.json);
         serde_json::from_value(answer.json["data"].clone()).unwrap()
     }
 
     /// The secret of a new setup key.
-    pub async fn setup_key(&self, name: &str) -> String {
+    pub(crate) async fn setup_key(&self, name: &str) -> String {
         let created = self.post("/api/v1/setup-keys", serde_json::json!({"name": name, "type": "reusable"})).await;
         assert_eq!(created.status, 201, "{}", created.json);
         created.json["key"].as_str().unwrap().to_owned()
     }
 }
 
-pub async fn send(request: RequestBuilder) -> Answer {
+pub(crate) async fn send(request: RequestBuilder) -> Answer {
     let response: Response = request.send().await.unwrap();
     let (status, headers) = (response.status(), response.headers().clone());
     let bytes = response.bytes().await.unwrap();
@@ -149,7 +149,7 @@ pub async fn send(request: RequestBuilder) -> Answer {
 }
 
 /// Waits until a condition holds, and says what was waited for if it does not.
-pub async fn wait_for(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+pub(crate) async fn wait_for(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     let deadline = Instant::now() + DEADLINE;
     while !holds().await {
         assert!(Instant::now() < deadline, "waited in vain for {what}");
@@ -158,12 +158,12 @@ pub async fn wait_for(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     }
 }
 
-pub fn netkeep() -> PathBuf {
+pub(crate) fn netkeep() -> PathBuf {
     PathBuf::from(env!("CARGO_BIN_EXE_netkeep"))
 }
 
 /// An address that nothing listens on at this moment.
-pub fn free(like: SocketAddr) -> SocketAddr {
+pub(crate) fn free(like: SocketAddr) -> SocketAddr {
     TcpListener::bind(SocketAddr::new(like.ip(), 0)).unwrap().local_addr().unwrap()
 }
 

@@ -10,7 +10,7 @@ use tokio::process::{Child, Command};
 use crate::rig::{netkeep, wait_for};
 
 /// Whether network namespaces and nftables can be used here. Says why not.
-pub async fn can_build() -> bool {
+pub(crate) async fn can_build() -> bool {
     let root = Command::new("id").arg("-u").output().await.is_ok_and(|it| it.stdout == b"0\n");
     let tools = run("nft", &["--version"]).await.is_some() && run("ip", &["netns", "list"]).await.is_some();
     if !(root && tools) {
@@ -19,7 +19,7 @@ pub async fn can_build() -> bool {
     root && tools
 }
 
-pub struct Town {
+pub(crate) struct Town {
     name: String,
     third: u8,
     agent: Option<Child>,
@@ -30,7 +30,7 @@ static TOWNS: AtomicU8 = AtomicU8::new(0);
 impl Town {
     /// Lays the cables. The router is 10.<t>.1.1 to the client (10.<t>.1.2), 10.<t>.2.1 to the server (10.<t>.2.2) and
     /// 10.<t>.0.2 to this machine (10.<t>.0.1).
-    pub async fn build() -> Self {
+    pub(crate) async fn build() -> Self {
         let town = TOWNS.fetch_add(1, Ordering::SeqCst);
         let pid = std::process::id();
         let third = u8::try_from(pid % 50).unwrap() * 4 + 20 + town % 4;
@@ -69,20 +69,20 @@ impl Town {
     }
 
     /// Where this machine is reached from the router.
-    pub fn host(&self) -> SocketAddr {
+    pub(crate) fn host(&self) -> SocketAddr {
         SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, self.third, 0, 1)), 0)
     }
 
-    pub fn server_ip(&self) -> Ipv4Addr {
+    pub(crate) fn server_ip(&self) -> Ipv4Addr {
         Ipv4Addr::new(10, self.third, 2, 2)
     }
 
-    pub fn client_ip(&self) -> Ipv4Addr {
+    pub(crate) fn client_ip(&self) -> Ipv4Addr {
         Ipv4Addr::new(10, self.third, 1, 2)
     }
 
     /// Starts a real agent in the router.
-    pub fn start_agent(&mut self, url: &str, setup_key: &str, state: &Path) {
+    pub(crate) fn start_agent(&mut self, url: &str, setup_key: &str, state: &Path) {
         let [_, router, _] = self.namespaces();
         let agent = Command::new("ip")
             .args(["netns", "exec", &router])
@@ -98,7 +98,7 @@ impl Town {
     }
 
     /// Serves a port in the server's namespace: each connection is greeted with `hello`.
-    pub async fn serve(&self, port: u16) -> Child {
+    pub(crate) async fn serve(&self, port: u16) -> Child {
         let [_, _, server] = self.namespaces();
         let program = format!(
             "import socket\ns = socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)\n\
@@ -119,7 +119,7 @@ impl Town {
     }
 
     /// Whether the client can connect to the server within a short time.
-    pub async fn connects(&self, port: u16) -> bool {
+    pub(crate) async fn connects(&self, port: u16) -> bool {
         let [client, _, _] = self.namespaces();
         let program =
             format!("import socket; s = socket.create_connection(('{}', {port}), 0.3); assert s.recv(5) == b'hello'", self.server_ip());
@@ -127,7 +127,7 @@ impl Town {
     }
 
     /// What nft lists of the agent's table in the router.
-    pub async fn ruleset(&self) -> String {
+    pub(crate) async fn ruleset(&self) -> String {
         let [_, router, _] = self.namespaces();
         let output = run("ip", &["netns", "exec", &router, "nft", "list", "table", "inet", "netkeep"]).await;
         output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default()

@@ -1,0 +1,104 @@
+//! The routes that read: one file per resource.
+
+mod zones;
+mod rules;
+mod setup_keys;
+mod devices;
+mod api_tokens;
+mod users;
+mod me;
+mod events;
+mod history;
+mod sql;
+mod traffic_logs;
+mod system;
+mod next_page;
+mod fields;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::FromRef;
+use axum::response::Response;
+use gate::{Caller, Fields, Gate, ListQuery, Min, Problem, list, positioned};
+use serde::Serialize;
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::clock::now;
+use crate::sql::{Answer, Engine, Query, Source};
+use crate::view::Views;
+use crate::view::held::Snapshot;
+
+pub(crate) use fields::ListFields;
+
+/// What the handlers work with.
+#[derive(Clone)]
+pub(crate) struct App {
+    pub(crate) gate: Gate,
+    pub(crate) views: Arc<Views>,
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) sql_timeout: Duration,
+    pub(crate) began: tokio::time::Instant,
+    pub(crate) fields: Arc<ListFields>,
+}
+
+impl FromRef<App> for Gate {
+    fn from_ref(app: &App) -> Self {
+        app.gate.clone()
+    }
+}
+
+/// The routes, without their base path.
+pub(crate) fn router(app: &App) -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .merge(zones::router())
+        .merge(alias("/firewall", zones::router()))
+        .merge(rules::router())
+        .merge(setup_keys::router())
+        .merge(devices::router())
+        .merge(api_tokens::router())
+        .merge(users::router())
+        .merge(me::router())
+        .merge(events::router())
+        .merge(history::router())
+        .merge(sql::router(app.sql_timeout))
+        .merge(traffic_logs::router(app.sql_timeout))
+        .merge(system::router())
+}
+
+/// The same routes under another path. An operation id is unique in the document, so these have none.
+fn alias(prefix: &str, routes: OpenApiRouter<App>) -> OpenApiRouter<App> {
+    let mut routes = OpenApiRouter::new().nest(prefix, routes);
+    for path in routes.get_openapi_mut().paths.paths.values_mut() {
+        if let Some(operation) = &mut path.get {
+            operation.operation_id = None;
+        }
+    }
+    routes
+}
+
+impl App {
+    /// The caller's org, at or after the position that the caller asks for.
+    async fn see(&self, caller: &Caller, min: Min) -> Result<Snapshot, Problem> {
+        Ok(self.views.org(&caller.org).await?.at(min.0).await?)
+    }
+
+    /// Answers a query as the caller may see the org.
+    async fn ask(&self, caller: &Caller, min: Min, query: &Query) -> Result<Answer, Problem> {
+        let view = self.views.org(&caller.org).await?;
+        let snapshot = view.at(min.0).await?;
+        let source =
+            Source { role: caller.role, user_id: caller.user_id, now: now(), snapshot, slots: view.slots.clone() };
+        Ok(self.engine.run(source, query).await?)
+    }
+}
+
+/// A list at a position.
+fn listed<T: Serialize>(
+    items: impl IntoIterator<Item = T>,
+    fields: &Fields,
+    query: &ListQuery,
+    position: u64,
+) -> Result<Response, Problem> {
+    Ok(positioned(list(items, fields, query)?, position))
+}

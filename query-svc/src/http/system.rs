@@ -1,0 +1,86 @@
+//! `/system/status` and `/health`: whether everything runs.
+
+use axum::extract::State;
+use axum::response::Response;
+use gate::{Caller, Json, Min, Problem, positioned};
+use schemas::access::{Role, Verb};
+use schemas::id::OrgId;
+use schemas::kind::Kind;
+use serde::Serialize;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::{App, devices};
+use crate::sql::is_in_sync;
+
+pub(super) fn router() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(status)).routes(routes!(health))
+}
+
+/// How the system and the caller's org are.
+#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
+pub(crate) struct SystemStatus {
+    /// `ok`, or `degraded` without a connection to NATS.
+    status: &'static str,
+    version: &'static str,
+    org: OrgId,
+    role: Role,
+    /// How far reads are.
+    position: u64,
+    revision: u64,
+    devices: DeviceCounts,
+    rules: usize,
+    uptime_s: u64,
+    nats: Nats,
+}
+
+/// How many devices are in which state.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, utoipa::ToSchema)]
+pub(crate) struct DeviceCounts {
+    total: usize,
+    online: usize,
+    /// Those that said they run what they should.
+    in_sync: usize,
+}
+
+/// The connection to NATS.
+#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
+pub(crate) struct Nats {
+    connected: bool,
+}
+
+/// Says how the system and the caller's org are.
+#[utoipa::path(get, path = "/system/status", operation_id = "system_status", tag = "about", params(Min), responses(
+    (status = 200, body = SystemStatus)))]
+async fn status(State(app): State<App>, caller: Caller, min: Min) -> Result<Response, Problem> {
+    caller.may(Verb::Read, Kind::Org)?;
+    let org = app.see(&caller, min).await?;
+    let mut counts = DeviceCounts::default();
+    for device in org.models.devices.values() {
+        let view = devices::view(&org, device);
+        counts.total += 1;
+        counts.online += usize::from(view.online);
+        counts.in_sync += usize::from(is_in_sync(&view));
+    }
+    let connected = app.views.connected();
+    let status = SystemStatus {
+        status: if connected { "ok" } else { "degraded" },
+        version: env!("CARGO_PKG_VERSION"),
+        org: caller.org,
+        role: caller.role,
+        position: org.position,
+        revision: org.models.head.revision,
+        devices: counts,
+        rules: org.models.rules.len(),
+        uptime_s: app.began.elapsed().as_secs(),
+        nats: Nats { connected },
+    };
+    Ok(positioned(Json(status), org.position))
+}
+
+/// Says `ok` to whoever asks, if the service runs.
+#[utoipa::path(get, path = "/health", operation_id = "health", tag = "about", security(()), responses(
+    (status = 200, body = String, content_type = "text/plain")))]
+async fn health() -> &'static str {
+    "ok"
+}

@@ -1,0 +1,27 @@
+//! SQL over one org: what it is, what happened to it and what passed through it.
+//!
+//! Reading order: [`statement`] (what is asked), [`engine`] (limits and execution), [`tables`] (what may be asked of),
+//! [`flows`] with [`flow_files`], [`functions`] and [`rewrite`] (the flow table), [`rows`] and [`event_rows`] (the
+//! others), [`format`] (the answer) and [`refusal`] (no answer).
+
+pub mod statement;
+pub mod engine;
+pub mod source;
+mod tables;
+mod flow_files;
+mod flows;
+pub(crate) mod functions;
+mod rewrite;
+mod rows;
+mod event_rows;
+mod memory;
+pub mod format;
+pub mod refusal;
+
+pub use engine::{Answer, Engine, Limits, Stats};
+pub use flow_files::{FlowFile, FlowFiles};
+pub use format::Format;
+pub use refusal::SqlError;
+pub(crate) use rows::is_in_sync;
+pub use source::Source;
+pub use statement::Query;

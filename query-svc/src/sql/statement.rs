@@ -1,0 +1,94 @@
+//! What a caller asks: one query and its parameters.
+
+use datafusion::common::ScalarValue;
+use datafusion::sql::parser::{DFParser, Statement as Parsed};
+use datafusion::sql::sqlparser::ast::Statement;
+use schemas::reason::Reason;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::refusal::SqlError;
+
+/// The body of `POST /sql`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Query {
+    /// One SELECT, WITH or EXPLAIN.
+    #[schema(
+        example = "SELECT src, sum(bytes_sent) AS sent FROM flows WHERE verdict = $1 GROUP BY src ORDER BY sent DESC LIMIT 10"
+    )]
+    pub query: String,
+    /// The values of `$1`, `$2` …: null, booleans, numbers and strings.
+    #[serde(default)]
+    #[schema(value_type = Vec<Object>)]
+    pub params: Vec<Value>,
+}
+
+const QUERY_BYTES_MAX: usize = 64 << 10;
+const PARAMS_MAX: usize = 1_000;
+
+impl Query {
+    pub fn new(query: impl Into<String>) -> Self {
+        Self { query: query.into(), params: Vec::new() }
+    }
+
+    /// Reads the query as one statement that changes nothing.
+    pub(super) fn parse(&self) -> Result<Parsed, SqlError> {
+        if self.query.len() > QUERY_BYTES_MAX {
+            return Err(invalid(format!("a query has at most {QUERY_BYTES_MAX} bytes")));
+        }
+        let mut statements = DFParser::parse_sql(&self.query).map_err(SqlError::planning)?;
+        match (statements.pop_front(), statements.len()) {
+            (None, _) => Err(invalid("there is no query")),
+            (Some(statement), 0) if only_reads(&statement) => Ok(statement),
+            (Some(_), 0) => Err(forbidden("only SELECT, WITH and EXPLAIN are allowed")),
+            (Some(_), _) => Err(forbidden("only one statement is allowed")),
+        }
+    }
+
+    pub(super) fn scalars(&self) -> Result<Vec<ScalarValue>, SqlError> {
+        if self.params.len() > PARAMS_MAX {
+            return Err(invalid(format!("a query has at most {PARAMS_MAX} parameters")));
+        }
+        self.params.iter().map(scalar).collect()
+    }
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "DataFusion's enums are long and grow; only these matter here")]
+fn only_reads(statement: &Parsed) -> bool {
+    match statement {
+        Parsed::Statement(statement) => match statement.as_ref() {
+            Statement::Query(_) | Statement::ExplainTable { .. } => true,
+            Statement::Explain { statement, .. } => matches!(statement.as_ref(), Statement::Query(_)),
+            _ => false,
+        },
+        Parsed::Explain(explained) => {
+            matches!(explained.statement.as_ref(), Parsed::Statement(inner) if matches!(inner.as_ref(), Statement::Query(_)))
+        }
+        Parsed::CreateExternalTable(_) | Parsed::CopyTo(_) | Parsed::Reset(_) => false,
+    }
+}
+
+fn scalar(value: &Value) -> Result<ScalarValue, SqlError> {
+    Ok(match value {
+        Value::Null => ScalarValue::Null,
+        Value::Bool(value) => ScalarValue::from(*value),
+        Value::String(value) => ScalarValue::from(value.as_str()),
+        Value::Number(number) => match (number.as_i64(), number.as_u64(), number.as_f64()) {
+            (Some(number), _, _) => ScalarValue::from(number),
+            (None, Some(number), _) => ScalarValue::from(number),
+            (None, None, number) => ScalarValue::Float64(number),
+        },
+        Value::Array(_) | Value::Object(_) => {
+            return Err(invalid("a parameter is null, a boolean, a number or a string"));
+        }
+    })
+}
+
+fn invalid(message: impl Into<String>) -> SqlError {
+    SqlError::new(Reason::SqlInvalid, message)
+}
+
+pub(super) fn forbidden(message: impl Into<String>) -> SqlError {
+    SqlError::new(Reason::SqlForbidden, message)
+}

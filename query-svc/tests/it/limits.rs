@@ -1,0 +1,130 @@
+//! Hostile queries: each is refused with its own reason, and none changes or reads what it may not.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use query_svc::sql::{Engine, FlowFiles, Limits, Query, Source};
+use schemas::reason::Reason;
+use tempfile::TempDir;
+
+use crate::flows::limits;
+
+fn refused(limits: Limits, query: &str) -> Result<usize, Reason> {
+    let store = TempDir::new().unwrap();
+    let engine = Engine::new(limits, store.path()).unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let answer = runtime.block_on(engine.run(Source::of_flows(Arc::new(FlowFiles::default())), &Query::new(query)));
+    answer.map(|answer| answer.stats.rows).map_err(|error| error.reason)
+}
+
+#[test]
+fn only_reading_is_allowed() {
+    for query in [
+        "CREATE TABLE t AS SELECT 1",
+        "CREATE EXTERNAL TABLE t STORED AS CSV LOCATION '/etc/passwd'",
+        "CREATE VIEW v AS SELECT 1",
+        "INSERT INTO flows SELECT * FROM flows",
+        "UPDATE flows SET src = '1'",
+        "DELETE FROM flows",
+        "TRUNCATE TABLE flows",
+        "DROP TABLE flows",
+        "COPY flows TO '/tmp/stolen.csv'",
+        "COPY (SELECT * FROM flows) TO '/tmp/stolen.parquet'",
+        "SET datafusion.execution.batch_size = 1",
+        "RESET datafusion.execution.batch_size",
+        "EXPLAIN INSERT INTO flows SELECT * FROM flows",
+        "EXPLAIN ANALYZE DELETE FROM flows",
+        "PREPARE p AS SELECT 1",
+        "EXECUTE p",
+        "CREATE FUNCTION f() RETURNS INT RETURN 1",
+        "SELECT 1; SELECT 2",
+        "SELECT 1; DROP TABLE flows",
+        "BEGIN",
+        "SHOW TABLES",
+    ] {
+        assert_eq!(refused(limits(), query), Err(Reason::SqlForbidden), "{query}");
+    }
+}
+
+#[test]
+fn there_is_nothing_but_the_tables_of_the_org() {
+    for query in [
+        "SELECT * FROM '/etc/passwd'",
+        "SELECT * FROM '/etc/passwd.csv'",
+        "SELECT * FROM 'file:///etc/passwd.parquet'",
+        "SELECT * FROM information_schema.tables",
+        "SELECT * FROM information_schema.df_settings",
+        "SELECT * FROM pg_catalog.pg_class",
+        "SELECT * FROM other.public.flows",
+        "SELECT * FROM nothing",
+        "SELECT nothing FROM flows",
+        "SELECT address_text(X'00')",
+        "SELECT repeat('x', 1000000000)",
+        "SELECT lpad('x', 1000000000)",
+        "SELECT array_repeat(1, 1000000000)",
+        "SELECT generate_series(1, 1000000000)",
+        "WITH x AS (INSERT INTO flows SELECT * FROM flows) SELECT 1",
+        "SELEC 1",
+        "",
+        "SELECT $1",
+        "SELECT cidr_contains('nonsense', src) FROM flows",
+        "SELECT 1 FROM flows WHERE cidr_contains('10.0.0.0/33', '10.0.0.1')",
+        "SELECT cidr_contains(1, 2)",
+    ] {
+        assert_eq!(refused(limits(), query), Err(Reason::SqlInvalid), "{query}");
+    }
+    let deep = format!("SELECT {}1{}", "(".repeat(10_000), ")".repeat(10_000));
+    assert_eq!(refused(limits(), &deep), Err(Reason::SqlInvalid));
+    let long = format!("SELECT '{}'", "x".repeat(70_000));
+    assert_eq!(refused(limits(), &long), Err(Reason::SqlInvalid));
+}
+
+#[test]
+fn reading_and_explaining_is_allowed() {
+    for query in [
+        "SELECT 1",
+        "WITH x AS (SELECT 1 AS a) SELECT a FROM x",
+        "EXPLAIN SELECT * FROM flows",
+        "EXPLAIN ANALYZE SELECT count(*) FROM flows",
+        "DESCRIBE flows",
+        "SELECT * FROM FLOWS",
+        "SELECT count(*) FROM flows UNION ALL SELECT 1",
+        "SELECT cidr_contains('10.0.0.0/8', '10.1.2.3'), ip_prefix('10.1.2.3', 8), ip_family('::1')",
+        "SELECT date_bin('1 minute', time), sum(bytes_sent) FROM flows GROUP BY 1",
+    ] {
+        assert!(refused(limits(), query).is_ok(), "{query}: {:?}", refused(limits(), query));
+    }
+}
+
+#[test]
+fn a_query_that_fails_on_its_way_says_so() {
+    for query in [
+        "SELECT 1 / (value - value) FROM generate_series(1, 2)",
+        "SELECT arrow_cast('x', 'Int64') FROM generate_series(1, 2) WHERE value > 0",
+    ] {
+        let reason = refused(limits(), query);
+        assert!(matches!(reason, Err(Reason::SqlFailed | Reason::SqlInvalid)), "{query}: {reason:?}");
+    }
+}
+
+#[test]
+fn time_rows_and_memory_have_bounds() {
+    let slow = Limits { timeout: Duration::from_millis(300), ..limits() };
+    for query in [
+        "SELECT count(*) FROM generate_series(1, 1000000000000)",
+        "SELECT sum(a.value * b.value) FROM generate_series(1, 10000000) a, generate_series(1, 10000000) b",
+        "WITH RECURSIVE r AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM r) SELECT count(*) FROM r",
+    ] {
+        let began = Instant::now();
+        assert_eq!(refused(slow.clone(), query), Err(Reason::SqlTimeout), "{query}");
+        assert!(began.elapsed() < Duration::from_secs(10), "{query}");
+    }
+    let rows = "SELECT * FROM generate_series(1, 1000000000000)";
+    assert_eq!(refused(limits(), rows), Err(Reason::SqlRows));
+    assert_eq!(refused(limits(), "SELECT * FROM generate_series(1, 10000)"), Ok(10_000));
+    assert_eq!(refused(limits(), "SELECT * FROM generate_series(1, 10001)"), Err(Reason::SqlRows));
+    let small = Limits { query_memory_bytes_max: 1 << 20, spill_bytes_max: 1 << 20, ..limits() };
+    let hungry =
+        "SELECT count(*) FROM (SELECT array_agg(value) FROM generate_series(1, 10000000) GROUP BY value % 1000)";
+    assert_eq!(refused(small, hungry), Err(Reason::SqlMemory));
+}

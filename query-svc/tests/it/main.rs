@@ -1,0 +1,11 @@
+//! Reads against real files and a real NATS server.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod table;
+mod flows;
+mod limits;
+mod rig;
+mod reads;
+mod audit;
+mod sql;
+mod traffic;
