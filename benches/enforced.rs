@@ -45,5 +45,9 @@ pub(crate) async fn run(report: &mut Report) {
         &["until", "p50", "p99"],
     );
     report.row(&["in the kernel".to_owned(), ms(percentile(&mut in_kernel, 50)), ms(percentile(&mut in_kernel, 99))]);
-    report.row(&["reported as applied".to_owned(), ms(percentile(&mut reported, 50)), ms(percentile(&mut reported, 99))]);
+    report.row(&[
+        "reported as applied".to_owned(),
+        ms(percentile(&mut reported, 50)),
+        ms(percentile(&mut reported, 99)),
+    ]);
 }

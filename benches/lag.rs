@@ -17,7 +17,8 @@ pub(crate) async fn run(report: &mut Report) {
         let created = rig.post("/api/v1/firewall/rules", body).await;
         assert_eq!(created.status, 201);
         let path = format!("/api/v1/firewall/rules/{}", created.id());
-        let request = rig.request(Method::GET, &path).header("Netkeep-Min-Position", created.header("netkeep-position"));
+        let request =
+            rig.request(Method::GET, &path).header("Netkeep-Min-Position", created.header("netkeep-position"));
         let start = Instant::now();
         assert_eq!(send(request).await.status, 200);
         visible.push(start.elapsed());

@@ -74,9 +74,11 @@ impl Bucket {
         Ok(stream.cached_info().state.last_sequence)
     }
 
-    /// The values under `filter` (`acme.>`, `>`), oldest change first, and then every change, for ever.
+    /// The values under `filter` (`acme.>`, `>`), oldest change first, and then every change, for ever. When the
+    /// connection was lost, every value comes again.
     pub fn watch(&self, filter: &str) -> impl Stream<Item = Change> + Send + use<> {
-        let watcher = Watcher { bucket: self.clone(), filter: self.subject(filter), after: 0, messages: None };
+        let watcher =
+            Watcher { bucket: self.clone(), filter: self.subject(filter), after: 0, messages: None, connects: 0 };
         futures::stream::unfold(watcher, |mut watcher| async move { Some((watcher.next().await, watcher)) })
     }
 
@@ -94,6 +96,8 @@ struct Watcher {
     filter: String,
     after: u64,
     messages: Option<Ordered>,
+    /// The connection that the messages come over.
+    connects: u64,
 }
 
 impl Watcher {
@@ -115,11 +119,21 @@ impl Watcher {
         let messages = match &mut self.messages {
             Some(messages) => messages,
             None => {
+                self.connects = self.bucket.bus.connects();
                 let opened = open(&self.bucket.bus, &self.bucket.stream(), &self.filter, self.after).await?;
                 self.messages.insert(opened)
             }
         };
-        let Some(message) = messages.next().await else { return Ok(None) };
+        let message = tokio::select! {
+            biased;
+            message = messages.next() => message,
+            () = self.bucket.bus.made_anew(self.connects) => {
+                // A bucket that lost its tail counts on from there: its sequences do not tell what is new.
+                self.after = 0;
+                None
+            }
+        };
+        let Some(message) = message else { return Ok(None) };
         let message = message.during("watch a bucket")?;
         let revision = message.info().during("watch a bucket")?.stream_sequence;
         self.after = revision;

@@ -21,6 +21,8 @@ pub enum BusAuth {
 /// How long an acknowledgement may take before its outcome counts as unknown.
 const ACK_TIMEOUT: Duration = Duration::from_secs(10);
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+/// How often a reader looks whether its connection is still the same.
+const LOOK: Duration = Duration::from_millis(100);
 /// Publishes without an acknowledgement so far; beyond, publishers wait.
 const UNACKED_MAX: usize = 4_096;
 
@@ -47,6 +49,14 @@ impl Bus {
     /// `persist_mode: async`, although it had acknowledged it.
     pub fn connects(&self) -> u64 {
         self.client.statistics().connects.load(std::sync::atomic::Ordering::Relaxed)
+    }
+
+    /// Waits until the connection is made anew, after it was made `connects` times. A reader would notice only by the
+    /// absence of heartbeats, a quarter of a minute later.
+    pub(crate) async fn made_anew(&self, connects: u64) {
+        while self.connects() == connects {
+            tokio::time::sleep(LOOK).await;
+        }
     }
 
     /// Waits until everything that was published has left this process.

@@ -98,7 +98,7 @@ impl Log {
     /// The messages of one org, or of all, after position `after`, for ever. Sets itself up again when it breaks.
     pub fn follow(&self, org: Option<&OrgId>, after: u64) -> impl Stream<Item = LogMessage> + Send + use<> {
         let filter = org.map_or_else(|| format!("{}.*", self.prefix), |org| format!("{}.{org}", self.prefix));
-        let reader = Reader { log: self.clone(), filter, after, messages: None };
+        let reader = Reader { log: self.clone(), filter, after, messages: None, connects: 0 };
         futures::stream::unfold(reader, |mut reader| async move { Some((reader.next().await, reader)) })
     }
 }
@@ -109,6 +109,8 @@ struct Reader {
     filter: String,
     after: u64,
     messages: Option<Ordered>,
+    /// The connection that the messages come over.
+    connects: u64,
 }
 
 impl Reader {
@@ -130,11 +132,17 @@ impl Reader {
         let messages = match &mut self.messages {
             Some(messages) => messages,
             None => {
+                self.connects = self.log.bus.connects();
                 let opened = open(&self.log.bus, self.log.stream, &self.filter, self.after).await?;
                 self.messages.insert(opened)
             }
         };
-        let Some(message) = messages.next().await else { return Ok(None) };
+        let message = tokio::select! {
+            biased;
+            message = messages.next() => message,
+            () = self.log.bus.made_anew(self.connects) => None,
+        };
+        let Some(message) = message else { return Ok(None) };
         let message = message.during("read a log")?;
         let position = message.info().during("read a log")?.stream_sequence;
         let org = subjects::org_of(&message.subject)

@@ -110,7 +110,7 @@ impl Actor {
         loop {
             match self.journal.append(&self.id, org.position, id, message.clone()).await {
                 Ok(position) => {
-                    after.position = position;
+                    after.appended(position);
                     *org = after;
                     break;
                 }

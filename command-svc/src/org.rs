@@ -22,6 +22,8 @@ pub struct Org {
     pub position: u64,
     answers: OrdMap<String, Arc<Remembered>>,
     answers_by_time: OrdSet<(DateTime<Utc>, String)>,
+    /// Keys of answers whose commit is not appended yet.
+    answers_pending: Vec<String>,
 }
 
 /// A command that came with an `Idempotency-Key`.
@@ -49,6 +51,17 @@ impl Org {
         self.apply(recorded, 0);
     }
 
+    /// Says where the events that were applied last are in the log.
+    pub fn appended(&mut self, position: u64) {
+        self.position = position;
+        for key in std::mem::take(&mut self.answers_pending) {
+            if let Some(remembered) = self.answers.get_mut(&key) {
+                let answer = Answer { position, ..remembered.answer.clone() };
+                *remembered = Arc::new(Remembered { command_hash: remembered.command_hash.clone(), answer });
+            }
+        }
+    }
+
     fn apply(&mut self, recorded: &Recorded, position: u64) {
         self.state.apply(recorded);
         let meta = &recorded.meta;
@@ -58,6 +71,9 @@ impl Org {
         if !self.answers.contains_key(&key) {
             let answer = Answer { position, ..Answer::to(recorded) };
             self.answers.insert(key.clone(), Arc::new(Remembered { command_hash: command_hash.clone(), answer }));
+            if position == 0 {
+                self.answers_pending.push(key.clone());
+            }
             self.answers_by_time.insert((meta.time, key));
         }
     }

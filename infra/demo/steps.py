@@ -70,9 +70,10 @@ class Demo:
         self.processes.wait_for(
             "the rule's history is there", VISIBLE_S, lambda: (self.api.peek(path) or {}).get("data")
         )
-        for path in (path, "/api/v1/events?per_page=5"):
+        of_the_rule = ["revision", "time", "name", "actor", "credential"]
+        of_the_org = ["revision", "time", "type", "subject", "actor", "credential"]
+        for path, names in ((path, of_the_rule), ("/api/v1/events?per_page=5", of_the_org)):
             answer, _ = self.api.call(path)
-            names = ["revision", "time", "type", "subject", "actor", "credential"]
             self.console.table(names, [[event.get(name) for name in names] for event in answer["data"]])
             self.console.plain()
 

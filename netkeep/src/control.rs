@@ -61,10 +61,7 @@ impl Ground {
             gate: gate.clone(),
             keyring: keyring.clone(),
             secrets: self.secrets()?,
-            enrolment: EnrolmentFacts {
-                nats_urls: device_urls,
-                config_key: self.keys.config_signer()?.public_key(),
-            },
+            enrolment: EnrolmentFacts { nats_urls: device_urls, config_key: self.keys.config_signer()?.public_key() },
             admission: Some(AdmissionDeps { callout, system }),
         }))
     }

@@ -1,6 +1,7 @@
 //! Keeps the keyring as the bucket `credentials` has it, for the services of this process.
 
 use bus::Bus;
+use bus::bucket::Change;
 use futures::StreamExt;
 use gate::Keyring;
 use schemas::credential::CredentialKey;
@@ -29,18 +30,25 @@ pub(crate) async fn keep(
     tell(0);
     let mut changes = Box::pin(bucket.watch(">"));
     while let Some(change) = changes.next().await {
-        let Some(key) = CredentialKey::from_kv_key(&change.key) else { continue };
-        match change.value.as_deref().map(serde_json::from_slice) {
-            Some(Ok(credential)) => keyring.put(key, credential),
-            Some(Err(error)) => warn!("the credential {} cannot be read and opens nothing: {error}", change.key),
-            None => {
-                keyring.remove(&key);
-                if let (Some(revoked), CredentialKey::DeviceKey(public_key)) = (&revoked, key) {
-                    let _ = revoked.send(public_key);
-                }
-            }
+        let revision = change.revision;
+        // What is not a credential is the projector's own note of how far it is.
+        if let Some(key) = CredentialKey::from_kv_key(&change.key) {
+            follow(&keyring, key, &change, revoked.as_ref());
         }
-        tell(change.revision);
+        tell(revision);
     }
     Ok(())
+}
+
+fn follow(keyring: &Keyring, key: CredentialKey, change: &Change, revoked: Option<&mpsc::UnboundedSender<String>>) {
+    match change.value.as_deref().map(serde_json::from_slice) {
+        Some(Ok(credential)) => keyring.put(key, credential),
+        Some(Err(error)) => warn!("the credential {} cannot be read and opens nothing: {error}", change.key),
+        None => {
+            keyring.remove(&key);
+            if let (Some(revoked), CredentialKey::DeviceKey(public_key)) = (revoked, key) {
+                let _ = revoked.send(public_key);
+            }
+        }
+    }
 }

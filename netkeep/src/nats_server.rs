@@ -35,9 +35,16 @@ pub(crate) struct NatsServer {
 
 impl NatsServer {
     /// Writes the configuration, starts the server and waits until it takes connections.
-    pub(crate) async fn start(program: &Path, dir: &Path, listen: SocketAddr, keys: &InstanceKeys) -> anyhow::Result<Self> {
+    pub(crate) async fn start(
+        program: &Path,
+        dir: &Path,
+        listen: SocketAddr,
+        keys: &InstanceKeys,
+    ) -> anyhow::Result<Self> {
         if let Err(error) = std::net::TcpListener::bind(listen) {
-            bail!("cannot listen for NATS on {listen}: {error}; is another netkeep or nats-server running? (--nats-listen)");
+            bail!(
+                "cannot listen for NATS on {listen}: {error}; is another netkeep or nats-server running? (--nats-listen)"
+            );
         }
         std::fs::create_dir_all(dir)?;
         let config = dir.join("nats-server.conf");

@@ -33,7 +33,8 @@ async fn nobody_calls_without_a_credential() {
     assert_eq!((wrong.status.as_u16(), wrong.reason()), (401, "TOKEN_UNKNOWN"));
     let jwt = call(&rig, "a.b.c", Method::GET, "/api/v1/zones", None).await;
     assert_eq!((jwt.status.as_u16(), jwt.reason()), (401, "JWT_NOT_ACCEPTED"));
-    let scheme = send(rig.http.get(rig.url("/api/v1/zones")).header("authorization", format!("Token {}", rig.token))).await;
+    let scheme =
+        send(rig.http.get(rig.url("/api/v1/zones")).header("authorization", format!("Token {}", rig.token))).await;
     assert_eq!(scheme.status, 200);
 }
 
@@ -51,7 +52,8 @@ async fn a_token_does_what_its_role_may_until_it_is_deleted() {
     assert_eq!(audit.reason(), "ROLE_FORBIDS");
     let made = call(&rig, &operator, Method::POST, "/api/v1/firewall/rules", Some(rule)).await;
     assert_eq!(made.status, 201, "{}", made.json);
-    let above = call(&rig, &operator, Method::POST, "/api/v1/api-tokens", Some(json!({"name": "x", "role": "admin"}))).await;
+    let above =
+        call(&rig, &operator, Method::POST, "/api/v1/api-tokens", Some(json!({"name": "x", "role": "admin"}))).await;
     assert_eq!((above.status.as_u16(), above.reason()), (403, "ROLE_ABOVE_OWN"));
 
     assert_eq!(rig.delete(&format!("/api/v1/api-tokens/{id}")).await.status, 204);
@@ -79,8 +81,10 @@ impl Issuer {
             .unwrap();
         assert!(made.success());
         let key = EncodingKey::from_ed_pem(&std::fs::read(&path).unwrap()).unwrap();
-        let public =
-            tokio::process::Command::new("openssl").args(["pkey", "-pubout", "-outform", "DER", "-in"]).arg(&path).output();
+        let public = tokio::process::Command::new("openssl")
+            .args(["pkey", "-pubout", "-outform", "DER", "-in"])
+            .arg(&path)
+            .output();
         let der = public.await.unwrap().stdout;
         let x = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(&der[der.len() - 32..]);
         let jwk = json!({"kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "use": "sig", "kid": kid, "x": x});
@@ -114,7 +118,10 @@ async fn a_jwt_is_taken_from_the_configured_issuer_only() {
     let made = call(&rig, &good, Method::POST, "/api/v1/zones", Some(json!({"name": "LAB"}))).await;
     assert_eq!(made.status, 201, "{}", made.json);
     let event = rig.get_after("/api/v1/events?type=zone.created&per_page=1", &made).await;
-    assert_eq!((&event.json["data"][0]["actor"], &event.json["data"][0]["credential"]), (&json!("jwt:ada"), &json!("jwt")));
+    assert_eq!(
+        (&event.json["data"][0]["actor"], &event.json["data"][0]["credential"]),
+        (&json!("jwt:ada"), &json!("jwt"))
+    );
 
     let expired = get(&issuer.sign(&claims(json!({"exp": Utc::now().timestamp() - 120})))).await;
     assert_eq!((expired.status.as_u16(), expired.reason()), (401, "TOKEN_EXPIRED"));

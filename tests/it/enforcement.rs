@@ -43,7 +43,10 @@ async fn a_rule_blocks_within_two_seconds_and_its_deletion_passes() {
     wait_for("the dropped packets in the table", async || !rig.sql(&dropped).await.is_empty()).await;
     let row = rig.sql(&dropped).await[0].clone();
     let (client, server) = (town.client_ip().to_string(), town.server_ip().to_string());
-    assert_eq!(row, [json!("drop"), json!("kernel"), json!(client), json!(server), json!("tcp"), json!("WAN"), json!("LAN")]);
+    assert_eq!(
+        row,
+        [json!("drop"), json!("kernel"), json!(client), json!(server), json!("tcp"), json!("WAN"), json!("LAN")]
+    );
     let passed = "SELECT count(*) FROM flows WHERE dst_port = 80 AND verdict = 'accept' AND packets_received > 0";
     wait_for("the accepted packets in the table", async || rig.sql(passed).await[0][0] != json!(0)).await;
     let logs = rig.get(&format!("/api/traffic/logs?action=drop&rule={rule_id}")).await;

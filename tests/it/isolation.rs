@@ -82,7 +82,10 @@ async fn a_device_reaches_nothing_of_another() {
     // What is its own, it may: the config that was made for it, and a report that is answered.
     let own = format!("$JS.API.DIRECT.GET.DEVICES.device.default.{me}.config");
     wait_for("a config of its own", async || {
-        client.request(own.clone(), "".into()).await.is_ok_and(|answer| answer.status.is_none() && !answer.payload.is_empty())
+        client
+            .request(own.clone(), "".into())
+            .await
+            .is_ok_and(|answer| answer.status.is_none() && !answer.payload.is_empty())
     })
     .await;
     let report = json!({"revision": 1, "hash": "h", "outcome": {"outcome": "applied"}, "at": "2026-01-01T00:00:00Z"});
@@ -114,7 +117,8 @@ async fn a_deleted_device_is_cut_off_at_once_and_stays_out() {
     client.flush().await.unwrap();
     let path = format!("/api/v1/devices/{}", device.enrolled.device.id);
     assert_eq!(send(rig.request(Method::DELETE, &path)).await.status, 204);
-    wait_for("the connection to end", async || client.connection_state() != async_nats::connection::State::Connected).await;
+    wait_for("the connection to end", async || client.connection_state() != async_nats::connection::State::Connected)
+        .await;
     let url = format!("nats://{}", rig.nats);
     assert!(ConnectOptions::with_nkey(device.seed.clone()).connect(url).await.is_err());
     assert!(futures::future::poll_immediate(configs.next()).await.is_none_or(|message| message.is_none()));

@@ -121,8 +121,10 @@ impl Town {
     /// Whether the client can connect to the server within a short time.
     pub(crate) async fn connects(&self, port: u16) -> bool {
         let [client, _, _] = self.namespaces();
-        let program =
-            format!("import socket; s = socket.create_connection(('{}', {port}), 0.3); assert s.recv(5) == b'hello'", self.server_ip());
+        let program = format!(
+            "import socket; s = socket.create_connection(('{}', {port}), 0.3); assert s.recv(5) == b'hello'",
+            self.server_ip()
+        );
         run("ip", &["netns", "exec", &client, "python3", "-c", &program]).await.is_some()
     }
 
@@ -150,7 +152,10 @@ impl Drop for Town {
         for namespace in self.namespaces() {
             let _ = std::process::Command::new("ip").args(["netns", "del", &namespace]).status();
         }
-        let _ = std::process::Command::new("ip").args(["link", "del", &self.host_interface()]).stderr(Stdio::null()).status();
+        let _ = std::process::Command::new("ip")
+            .args(["link", "del", &self.host_interface()])
+            .stderr(Stdio::null())
+            .status();
     }
 }
 

@@ -122,6 +122,7 @@ mod tests {
                 let mut request = Request::default();
                 request.extensions_mut().insert(route);
                 more.layer(inner).call(request).await.ok();
+                // The work itself: slower than the first limit, faster than the second.
                 tokio::time::sleep(Duration::from_millis(50)).await;
                 7
             };

@@ -154,6 +154,9 @@ async fn an_event_that_cannot_be_digested_stops_its_org_and_no_other() {
 
     for _ in 0..2 {
         let running = Running::start(&bus, folder.path()).await;
+        // What comes after is not even looked at.
+        let event = broken.rule_created(RuleId::new(ulid()), 23);
+        broken.append(&bus, vec![event]).await;
         let event = good.rule_created(RuleId::new(ulid()), 23);
         good.append(&bus, vec![event]).await;
         good.visible(&bus).await;

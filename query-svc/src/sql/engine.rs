@@ -86,6 +86,11 @@ impl Drop for Threads {
     }
 }
 
+/// Plans are trees and are walked by recursion; see `OPERATORS_MAX`. Untouched stack costs nothing.
+const STACK_BYTES: usize = 64 << 20;
+/// Threads that read files.
+const READERS_MAX: usize = 64;
+
 #[derive(Default)]
 struct Scanned {
     opened: usize,
@@ -125,6 +130,8 @@ impl Engine {
         let threads = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(limits.threads.max(1))
             .thread_name("sql")
+            .thread_stack_size(STACK_BYTES)
+            .max_blocking_threads(READERS_MAX)
             .enable_all()
             .build()
             .map_err(|error| Error::Engine(error.to_string()))?;
@@ -152,11 +159,9 @@ impl Engine {
             answer
         });
         let answered = tokio::time::timeout(self.limits.timeout, answered).await;
-        let (schema, batches, plan) = answered.map_err(|_| {
+        let (schema, batches, scanned) = answered.map_err(|_| {
             SqlError::new(Reason::SqlTimeout, format!("the query ran longer than {:?}", self.limits.timeout))
         })???;
-        let mut scanned = Scanned::default();
-        add_scans(plan.as_ref(), &mut scanned);
         let stats = Stats {
             rows: batches.iter().map(RecordBatch::num_rows).sum(),
             elapsed_ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
@@ -208,8 +213,9 @@ struct Session {
     source: Arc<Source>,
 }
 
-type Collected = (SchemaRef, Vec<RecordBatch>, Arc<dyn ExecutionPlan>);
+type Collected = (SchemaRef, Vec<RecordBatch>, Scanned);
 
+/// Plans and runs a query. The plan never leaves the engine's threads: dropping it needs their stack.
 async fn answer(session: &Session, query: &Query, rows_max: usize) -> Result<Collected, SqlError> {
     let plan = plan(session, query).await?;
     let context = session.context.task_ctx();
@@ -227,7 +233,9 @@ async fn answer(session: &Session, query: &Query, rows_max: usize) -> Result<Col
         held.try_grow(batch.get_array_memory_size()).map_err(SqlError::of)?;
         batches.push(batch);
     }
-    Ok((stream.schema(), batches, plan))
+    let mut scanned = Scanned::default();
+    add_scans(plan.as_ref(), &mut scanned);
+    Ok((stream.schema(), batches, scanned))
 }
 
 async fn plan(session: &Session, query: &Query) -> Result<Arc<dyn ExecutionPlan>, SqlError> {

@@ -3,6 +3,9 @@
 use datafusion::common::ScalarValue;
 use datafusion::sql::parser::{DFParser, Statement as Parsed};
 use datafusion::sql::sqlparser::ast::Statement;
+use datafusion::sql::sqlparser::dialect::GenericDialect;
+use datafusion::sql::sqlparser::keywords::Keyword;
+use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 use schemas::reason::Reason;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -25,6 +28,8 @@ pub struct Query {
 }
 
 const QUERY_BYTES_MAX: usize = 64 << 10;
+/// Each may be one level deeper than the one before: `1+1+1`.
+const OPERATORS_MAX: usize = 2_000;
 const PARAMS_MAX: usize = 1_000;
 
 impl Query {
@@ -37,6 +42,7 @@ impl Query {
         if self.query.len() > QUERY_BYTES_MAX {
             return Err(invalid(format!("a query has at most {QUERY_BYTES_MAX} bytes")));
         }
+        self.check_depth()?;
         let mut statements = DFParser::parse_sql(&self.query).map_err(SqlError::planning)?;
         match (statements.pop_front(), statements.len()) {
             (None, _) => Err(invalid("there is no query")),
@@ -46,11 +52,40 @@ impl Query {
         }
     }
 
+    /// Refuses queries whose operators could be nested deeper than a thread's stack.
+    fn check_depth(&self) -> Result<(), SqlError> {
+        let tokens = Tokenizer::new(&GenericDialect {}, &self.query).tokenize();
+        // What cannot be split into tokens cannot be parsed either, and the parser says why.
+        let nesting = tokens.unwrap_or_default().iter().filter(|token| nests(token)).count();
+        match nesting > OPERATORS_MAX {
+            true => Err(invalid(format!("a query has at most {OPERATORS_MAX} operators and keywords"))),
+            false => Ok(()),
+        }
+    }
+
     pub(super) fn scalars(&self) -> Result<Vec<ScalarValue>, SqlError> {
         if self.params.len() > PARAMS_MAX {
             return Err(invalid(format!("a query has at most {PARAMS_MAX} parameters")));
         }
         self.params.iter().map(scalar).collect()
+    }
+}
+
+/// Whether a token may put one expression, table or query into another.
+#[expect(clippy::wildcard_enum_match_arm, reason = "every token that is not known to be flat counts")]
+fn nests(token: &Token) -> bool {
+    match token {
+        Token::Word(word) => word.keyword != Keyword::NoKeyword,
+        Token::Number(..)
+        | Token::SingleQuotedString(_)
+        | Token::Placeholder(_)
+        | Token::Whitespace(_)
+        | Token::Comma
+        | Token::Period
+        | Token::RParen
+        | Token::RBracket
+        | Token::EOF => false,
+        _ => true,
     }
 }
 

@@ -27,7 +27,7 @@ struct Lake {
     engine: Engine,
     files: Arc<FlowFiles>,
     runtime: tokio::runtime::Runtime,
-    _store: TempDir,
+    store: TempDir,
 }
 
 impl Lake {
@@ -52,7 +52,7 @@ impl Lake {
             engine: Engine::new(limits, store.path()).unwrap(),
             files: Arc::new(FlowFiles::of(&catalogue, &FlowFiles::default())),
             runtime: tokio::runtime::Runtime::new().unwrap(),
-            _store: store,
+            store,
         }
     }
 
@@ -286,4 +286,25 @@ fn a_sort_may_name_what_the_filter_fixes() {
         ));
         assert!(answer.stats.files_scanned <= 3, "{filter}: {:?}", answer.stats);
     }
+}
+
+#[test]
+fn a_file_that_is_gone_is_not_the_query_s_fault() {
+    let lake = ten_files();
+    std::fs::remove_dir_all(lake.store.path()).unwrap();
+    let error = lake.try_ask("SELECT src FROM flows", Vec::new()).unwrap_err();
+    assert_eq!(error.reason, schemas::reason::Reason::StoreUnavailable);
+}
+
+#[test]
+fn every_type_is_valid_json() {
+    let lake = ten_files();
+    let found = lake.rows(
+        "SELECT CAST('NaN' AS DOUBLE), CAST('inf' AS DOUBLE), X'00ff', DATE '2026-01-01', INTERVAL '1 day', 1.5, \
+         CAST(1 AS DECIMAL(10,2)), TIMESTAMP '2026-01-01T00:00:00.5', named_struct('a', 1), NULL, 9223372036854775807, \
+         CAST(18446744073709551615 AS BIGINT UNSIGNED), 'a\"b', make_array(1, NULL)",
+    );
+    assert_eq!(found[0][7], "2026-01-01T00:00:00.500Z");
+    assert_eq!(found[0][8], json!({"a": 1}));
+    assert_eq!(found[0][10].as_i64(), Some(i64::MAX));
 }

@@ -128,3 +128,37 @@ fn time_rows_and_memory_have_bounds() {
         "SELECT count(*) FROM (SELECT array_agg(value) FROM generate_series(1, 10000000) GROUP BY value % 1000)";
     assert_eq!(refused(small, hungry), Err(Reason::SqlMemory));
 }
+
+/// As deep as the bound on operators lets a query be, and far beyond: an overflow would end the whole process.
+#[test]
+fn long_queries_do_not_exhaust_the_stack() {
+    let many = |part: &str, joint: &str, times: usize| vec![part; times].join(joint);
+    let queries = |times: usize| {
+        [
+            format!("SELECT {}", many("1", "+", times)),
+            format!("SELECT {} FROM flows", many("src_port", "+", times)),
+            format!("SELECT * FROM flows WHERE {}", many("dst_port = 1", " OR ", times / 2)),
+            format!("SELECT * FROM flows WHERE {}", many("src = '10.0.0.1'", " AND ", times / 2)),
+            many("SELECT 1", " UNION ALL ", times / 3),
+            format!("SELECT {} true", many("NOT", " ", times)),
+            format!("SELECT {}1", many("-", " ", times)),
+            format!("SELECT {}1{}", "abs(".repeat(times / 2), ")".repeat(times / 2)),
+            format!("SELECT CASE {} END", many("WHEN 1 = 2 THEN 3", " ", times / 3)),
+            format!("SELECT 1{}", "::int".repeat(times / 2)),
+            format!("SELECT {} FROM flows", many("domain", "||", times)),
+            format!("SELECT ARRAY[1]{}", "[1]".repeat(times)),
+            format!("SELECT {}1{}", "(SELECT ".repeat(times / 2), ")".repeat(times / 2)),
+        ]
+    };
+    let short = Limits { timeout: Duration::from_secs(2), ..limits() };
+    for times in [1_900, 10_000] {
+        for query in queries(times) {
+            let outcome = refused(short.clone(), &query);
+            let fine = matches!(outcome, Ok(_) | Err(Reason::SqlInvalid | Reason::SqlTimeout | Reason::SqlFailed));
+            assert!(fine, "{}: {outcome:?}", &query[..40]);
+            assert!(times < 10_000 || outcome == Err(Reason::SqlInvalid), "{}: {outcome:?}", &query[..40]);
+        }
+    }
+    let flat = format!("SELECT * FROM flows WHERE src IN ({})", many("'10.0.0.1'", ",", 5_000));
+    assert_eq!(refused(limits(), &flat), Ok(0), "a long list is not deep");
+}

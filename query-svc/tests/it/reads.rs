@@ -217,3 +217,36 @@ async fn an_org_that_was_let_go_is_loaded_again() {
         tokio::time::timeout(Duration::from_millis(5), std::future::pending::<()>()).await.unwrap_err();
     }
 }
+
+#[tokio::test]
+async fn the_document_names_every_route_once() {
+    let rig = Rig::start().await;
+    let url = rig.base.replace("/api/v1", "/openapi.json");
+    let document: Value = rig.http.get(url).send().await.unwrap().json().await.unwrap();
+    let paths = document["paths"].as_object().unwrap();
+    for path in [
+        "/zones",
+        "/firewall/zones/{id}",
+        "/firewall/rules/{id}/history",
+        "/setup-keys/{id}",
+        "/devices",
+        "/tokens/{id}",
+        "/users",
+        "/me",
+        "/orgs/current",
+        "/events",
+        "/history/verify",
+        "/sql",
+        "/traffic/logs",
+        "/system/status",
+        "/health",
+    ] {
+        assert!(paths.contains_key(&format!("/api/v1{path}")), "{path}");
+    }
+    let operations = paths.values().flat_map(|path| path.as_object().unwrap().values());
+    let mut ids: Vec<&str> = operations.filter_map(|operation| operation["operationId"].as_str()).collect();
+    let all = ids.len();
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!(ids.len(), all);
+}

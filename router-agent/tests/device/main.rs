@@ -139,6 +139,7 @@ async fn wait_until(what: &str, done: impl Fn() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !done() {
         assert!(Instant::now() < deadline, "not in time: {what}");
+        // Between two looks at the condition.
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }

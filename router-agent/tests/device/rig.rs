@@ -53,6 +53,7 @@ impl Rig {
                 Ok(bus) => break bus,
                 Err(error) => assert!(Instant::now() < deadline, "{error}"),
             }
+            // Between two attempts.
             tokio::time::sleep(Duration::from_millis(20)).await;
         };
         bus.ensure(&Topology { flows_bytes_max: 64 << 20, ..Topology::default() }).await.unwrap();
