@@ -36,7 +36,17 @@ pub struct Bus {
 impl Bus {
     /// Connects; afterwards the connection is kept up for ever.
     pub async fn connect(urls: &[String], auth: &BusAuth, name: &str) -> Result<Self, Error> {
-        let client = connect(urls, options(auth, name)).await?;
+        Self::connect_with(urls, auth, name, |options| options).await
+    }
+
+    /// Connects with options of the caller's own beside those that all connections have.
+    pub(crate) async fn connect_with(
+        urls: &[String],
+        auth: &BusAuth,
+        name: &str,
+        more: impl FnOnce(ConnectOptions) -> ConnectOptions,
+    ) -> Result<Self, Error> {
+        let client = connect(urls, more(options(auth, name))).await?;
         Ok(Self { jetstream: context(&client), client })
     }
 
@@ -65,7 +75,7 @@ impl Bus {
     }
 }
 
-pub(crate) fn options(auth: &BusAuth, name: &str) -> ConnectOptions {
+fn options(auth: &BusAuth, name: &str) -> ConnectOptions {
     let options = match auth {
         BusAuth::None => ConnectOptions::new(),
         BusAuth::Seed(seed) => ConnectOptions::with_nkey(seed.clone()),
@@ -82,7 +92,7 @@ pub(crate) fn options(auth: &BusAuth, name: &str) -> ConnectOptions {
         })
 }
 
-pub(crate) async fn connect(urls: &[String], options: ConnectOptions) -> Result<Client, Error> {
+async fn connect(urls: &[String], options: ConnectOptions) -> Result<Client, Error> {
     let failed = |cause: String| Error::Connect { urls: urls.join(","), cause };
     let mut servers = Vec::new();
     for url in urls {
@@ -91,7 +101,7 @@ pub(crate) async fn connect(urls: &[String], options: ConnectOptions) -> Result<
     options.connect(servers).await.map_err(|cause| failed(cause.to_string()))
 }
 
-pub(crate) fn context(client: &Client) -> Context {
+fn context(client: &Client) -> Context {
     jetstream::context::ContextBuilder::new()
         .timeout(REQUEST_TIMEOUT)
         .ack_timeout(ACK_TIMEOUT)

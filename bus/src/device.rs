@@ -10,7 +10,7 @@ use schemas::agent::{Heartbeat, Report, ReportAnswer};
 use schemas::id::{DeviceId, OrgId};
 use schemas::subjects;
 
-use crate::connect::{Bus, BusAuth, connect, context, options};
+use crate::connect::{Bus, BusAuth};
 use crate::error::{During, Error};
 use crate::log::last_message;
 
@@ -27,10 +27,10 @@ const REPORT_TIMEOUT: Duration = Duration::from_secs(5);
 impl DeviceBus {
     /// Connects with the device's own key; afterwards the connection is kept up for ever.
     pub async fn connect(urls: &[String], seed: &str, org: OrgId, device: DeviceId) -> Result<Self, Error> {
-        let options = options(&BusAuth::Seed(seed.to_owned()), &device.to_string())
-            .custom_inbox_prefix(subjects::device_inbox(device));
-        let client = connect(urls, options).await?;
-        Ok(Self { bus: Bus { jetstream: context(&client), client }, org, device })
+        let auth = BusAuth::Seed(seed.to_owned());
+        let inbox = subjects::device_inbox(device);
+        let bus = Bus::connect_with(urls, &auth, &device.to_string(), |it| it.custom_inbox_prefix(inbox)).await?;
+        Ok(Self { bus, org, device })
     }
 
     /// Whether the connection is up at this moment.

@@ -12,7 +12,7 @@ use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 
 use crate::device::{SimDevice, batch};
-use crate::rig::{Rig, wait_for};
+use crate::rig::{Rig, send, wait_for};
 
 const RULES: usize = 2_000;
 const WRITERS: usize = 8;
@@ -72,6 +72,43 @@ async fn a_kill_in_the_middle_loses_nothing_and_doubles_nothing() {
     let counted = async || rig.sql("SELECT count(*), count(DISTINCT time) FROM flows").await[0].clone();
     wait_for("all flow rows in the table", async || counted().await[0].as_u64() >= Some(rows as u64)).await;
     assert_eq!(counted().await, [json!(rows), json!(rows)], "none lost, none twice");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_killed_nats_server_comes_back_and_reads_show_every_write() {
+    let rig = Rig::start().await;
+    let create = async |name: String| {
+        let body = json!({"name": name, "zone_from": "WAN", "zone_to": "LAN", "action": "drop"});
+        let request = rig.request(Method::POST, "/api/v1/firewall/rules").header("Idempotency-Key", &name).json(&body);
+        loop {
+            let answer = send(request.try_clone().unwrap()).await;
+            match answer.status.as_u16() {
+                201 => break answer,
+                503 => tokio::task::yield_now().await,
+                status => panic!("{status} {}", answer.json),
+            }
+        }
+    };
+    for n in 0..60 {
+        if n % 20 == 10 {
+            rig.kill_nats().await;
+        }
+        create(format!("rule-{n}")).await;
+    }
+    let last = create("the-last".to_owned()).await;
+    let path = "/api/v1/firewall/rules?per_page=100";
+    wait_for("all rules in the read models", async || {
+        let list = rig.get_after(path, &last).await;
+        list.json["meta"]["total"] == 61
+    })
+    .await;
+    let verified = rig.get("/api/v1/history/verify").await;
+    assert_eq!(
+        (&verified.json["ok"], &verified.json["revisions"]),
+        (&json!(true), &json!(8 + 61)),
+        "{}",
+        verified.json
+    );
 }
 
 /// Creates its share of the rules, each until it is acknowledged, with one key for all attempts.

@@ -75,6 +75,13 @@ impl Rig {
         wait_for("the orphaned nats-server to end", async || TcpListener::bind(self.nats).is_ok()).await;
     }
 
+    /// Ends its nats-server, and only that, as a power cut would.
+    pub(crate) async fn kill_nats(&self) {
+        let config = self.data.path().join("nats/nats-server.conf");
+        let killed = Command::new("pkill").args(["-KILL", "-f", config.to_str().unwrap()]).status().await.unwrap();
+        assert!(killed.success(), "there is a nats-server to kill");
+    }
+
     /// Ends it as Ctrl-C would, and checks that it ended well.
     pub(crate) async fn stop(&mut self) {
         let pid = self.child.id().unwrap().to_string();

@@ -105,9 +105,10 @@ impl View {
         self.write_resources(bus, &mut pending).await?;
         let devices = self.changes.devices.ids(&self.fold.state);
         let desired = configs.push(&self.org, &self.fold.state, devices.clone(), &mut self.pushed).await?;
+        let is_told = !desired.is_empty();
         write_desired(bus, desired, &mut pending).await?;
         // A write may be lost while a later one is stored: what the positions cover is stored before they are sent.
-        let written = pending.settle().await? + self.write_positions(bus).await?;
+        let written = pending.settle().await? + self.write_positions(bus, is_told).await?;
         self.pushed.announce(&devices);
         self.head = self.head.max(self.fold.position);
         if !self.changes.credentials.is_empty() {
@@ -142,7 +143,7 @@ impl View {
         Ok(())
     }
 
-    async fn write_positions(&self, bus: &Bus) -> anyhow::Result<u64> {
+    async fn write_positions(&self, bus: &Bus, is_told: bool) -> anyhow::Result<u64> {
         let mut pending = Pending::new();
         let position = self.fold.position;
         if !self.changes.credentials.is_empty() {
@@ -150,7 +151,8 @@ impl View {
             let bucket = bus.bucket(subjects::CREDENTIALS_BUCKET);
             pending.push(bucket.put(&credentials_at_key(&self.org), value).await?).await?;
         }
-        if position > self.head {
+        // Readers show what is before a head: desired keys need one too, where no commit asked for them.
+        if position > self.head || is_told {
             let value = Bytes::from(serde_json::to_vec(&Head { position, revision: self.fold.state.revision })?);
             let bucket = bus.bucket(subjects::STATE_BUCKET);
             pending.push(bucket.put(&subjects::head_key(&self.org), value).await?).await?;
