@@ -3,7 +3,7 @@
 use axum::extract::{FromRequest, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, header};
-use schemas::commit::sha256_hex;
+use schemas::digest::sha256_hex;
 use schemas::id::OperationId;
 use schemas::reason::Reason;
 use serde::de::DeserializeOwned;

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use sha2::{Digest, Sha256};
 
+use crate::digest::sha256_hex;
 use crate::event::{Recorded, UnknownEvent};
 use crate::id::{CommitId, OrgId};
 
@@ -70,14 +70,4 @@ impl Commit {
     pub fn parse(message: &[u8]) -> Result<Self, serde_json::Error> {
         serde_json::from_slice(message)
     }
-}
-
-/// SHA-256 in hexadecimal.
-pub fn sha256_hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    let digest = Sha256::digest(bytes);
-    digest.iter().fold(String::with_capacity(64), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

@@ -70,7 +70,7 @@ pub struct SecretHash(pub String);
 
 impl SecretHash {
     pub fn of(secret: &str) -> Self {
-        Self(crate::commit::sha256_hex(secret.as_bytes()))
+        Self(crate::digest::sha256_hex(secret.as_bytes()))
     }
 }
 

@@ -9,6 +9,7 @@
 
 pub mod id;
 pub mod text;
+pub mod digest;
 pub mod address;
 pub mod service;
 pub mod kind;
