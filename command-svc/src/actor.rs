@@ -13,12 +13,15 @@ use crate::clock::{now, random_ulid};
 use crate::group::{Decided, decide_group};
 use crate::journal::Journal;
 use crate::org::Org;
+use crate::secrets::Secrets;
 use crate::submission::{Accepted, Failure, Submission};
 
 /// Commands in one commit.
 const GROUP_MAX: usize = 256;
 /// How long a commit is tried while the log does not answer.
 const APPEND_DEADLINE: Duration = Duration::from_secs(20);
+/// How long reading an org's log may take: a cold start reads all of it.
+const READ_DEADLINE: Duration = Duration::from_secs(120);
 const RETRY: Duration = Duration::from_millis(100);
 /// An org that nobody writes to leaves memory.
 pub const IDLE: Duration = Duration::from_secs(600);
@@ -30,6 +33,7 @@ pub struct Actor {
     pub id: OrgId,
     pub journal: Journal,
     pub observer: Observer,
+    pub secrets: Secrets,
     pub inbox: mpsc::Receiver<Submission>,
 }
 
@@ -41,7 +45,7 @@ impl Actor {
         loop {
             match timeout(IDLE, self.inbox.recv_many(&mut group, GROUP_MAX)).await {
                 Ok(0) => return,
-                Ok(_) => org = self.carry_out(org.take(), std::mem::take(&mut group)).await,
+                Ok(_) => self.carry_out(&mut org, std::mem::take(&mut group)).await,
                 Err(_) if self.inbox.is_empty() => {
                     // Who sends from here on finds the inbox closed and asks for a new actor.
                     self.inbox.close();
@@ -52,40 +56,41 @@ impl Actor {
         }
     }
 
-    /// Carries out a group and answers it. Gives back the org, unless what is in the log is in doubt.
-    async fn carry_out(&self, org: Option<Org>, group: Vec<Submission>) -> Option<Org> {
-        match self.commit(org, &group).await {
-            Ok((org, results)) => {
-                for (submission, result) in group.into_iter().zip(results) {
-                    // Who does not wait any more does not need the answer.
-                    let _ = submission.reply.send(result);
+    /// Carries out commands and answers them, in as many commits as it takes.
+    async fn carry_out(&self, org: &mut Option<Org>, mut group: Vec<Submission>) {
+        while !group.is_empty() {
+            match self.commit(org, &group).await {
+                Ok(results) => {
+                    for (submission, result) in group.drain(..results.len()).zip(results) {
+                        // Who does not wait any more does not need the answer.
+                        let _ = submission.reply.send(result);
+                    }
                 }
-                Some(org)
-            }
-            Err(failure) => {
-                warn!("org {}: {failure}", self.id);
-                for submission in group {
-                    let _ = submission.reply.send(Err(failure.clone()));
+                Err(failure) => {
+                    warn!("org {}: {failure}", self.id);
+                    for submission in group.drain(..) {
+                        let _ = submission.reply.send(Err(failure.clone()));
+                    }
                 }
-                None
             }
         }
     }
 
+    /// Decides as many of the group as one commit takes, and appends them.
     async fn commit(
         &self,
-        org: Option<Org>,
+        held: &mut Option<Org>,
         group: &[Submission],
-    ) -> Result<(Org, Vec<Result<Accepted, Failure>>), Failure> {
+    ) -> Result<Vec<Result<Accepted, Failure>>, Failure> {
         let deadline = Instant::now() + APPEND_DEADLINE;
-        let mut org = match org {
-            Some(org) => org,
-            None => self.load().await?,
-        };
+        if held.is_none() {
+            *held = Some(self.load().await?);
+        }
+        let org = held.get_or_insert_default();
         loop {
-            let decided = decide_group(&self.id, &org, group, now(), random_ulid)?;
-            match self.append(&mut org, decided, deadline).await? {
-                Some(results) => return Ok((org, results)),
+            let decided = decide_group(&self.id, org, group, now(), &self.secrets, random_ulid)?;
+            match self.append(org, decided, deadline).await? {
+                Some(results) => return Ok(results),
                 None if Instant::now() > deadline => {
                     return Err(Failure::LogUnavailable("other writers were faster for too long".to_owned()));
                 }
@@ -103,8 +108,8 @@ impl Actor {
     ) -> Result<Option<Vec<Result<Accepted, Failure>>>, Failure> {
         let Decided { mut results, commit, mut after, events } = decided;
         let Some((id, message)) = commit else {
-            // A refusal must not rest on an old state.
-            let stale = results.iter().any(Result::is_err) && self.catch_up(org, None).await?.moved;
+            // Neither a refusal nor "it is so already" may rest on an old state.
+            let stale = self.catch_up(org, None).await?.moved;
             return Ok((!stale).then_some(results));
         };
         loop {
@@ -148,6 +153,11 @@ impl Actor {
 
     /// Folds what the log holds after the org's position, and looks for a commit of our own in it.
     async fn catch_up(&self, org: &mut Org, ours: Option<schemas::id::CommitId>) -> Result<CaughtUp, Failure> {
+        let late = |_| Failure::LogUnavailable("the log was not read in time".to_owned());
+        timeout(READ_DEADLINE, self.read_on(org, ours)).await.map_err(late)?
+    }
+
+    async fn read_on(&self, org: &mut Org, ours: Option<schemas::id::CommitId>) -> Result<CaughtUp, Failure> {
         let unavailable = |error: bus::Error| Failure::LogUnavailable(error.to_string());
         let mut caught_up = CaughtUp::default();
         if self.journal.last_position(&self.id).await.map_err(unavailable)? == org.position {

@@ -16,6 +16,7 @@ use schemas::state::OrgState;
 use serde_json::Value;
 
 use crate::refusal::Refusal;
+use crate::secrets::{SecretKind, Secrets, kept};
 
 /// What a decision needs to know beside the org and the command.
 #[derive(Debug, Clone)]
@@ -27,8 +28,10 @@ pub struct Context {
     pub role: Role,
     /// The user that the caller is or acts for.
     pub user_id: Option<UserId>,
+    /// What the caller proved it with; the id of an API token, if it was one.
+    pub credential: String,
     /// For commands that create a secret.
-    pub secret: Option<NewSecret>,
+    pub secrets: Secrets,
 }
 
 /// A secret about to be given out: only its hash and its first characters are kept.
@@ -44,8 +47,8 @@ impl Context {
         Ulid::from(u128::from(self.ulid).wrapping_add(u128::from(n)))
     }
 
-    fn secret(&self) -> NewSecret {
-        self.secret.clone().unwrap_or_else(|| NewSecret { hash: SecretHash(String::new()), prefix: String::new() })
+    fn secret(&self, kind: SecretKind, id: impl std::fmt::Display) -> NewSecret {
+        kept(&self.secrets.derive(kind, &self.org, &id.to_string()))
     }
 
     /// When something ends that was asked to end at a time or after so many seconds.
@@ -110,6 +113,10 @@ pub fn target(org: &OrgState, command: &Command) -> Option<(u64, Value)> {
         Command::UpdateApiToken(id, _) | Command::DeleteApiToken(id) => {
             org.api_tokens.get(id).map(|it| shown(it.revision, &**it))
         }
+        Command::EnrolDevice(enrolment) => {
+            let id = org.device_keys.get(&enrolment.public_key)?;
+            org.devices.get(id).map(|it| shown(it.revision, &**it))
+        }
         // The order as a whole is as new as the rule that changed last.
         Command::OrderRules(_) => {
             let revision = org.rules.values().map(|rule| rule.revision).max()?;
@@ -119,7 +126,6 @@ pub fn target(org: &OrgState, command: &Command) -> Option<(u64, Value)> {
         | Command::CreateZone(_)
         | Command::CreateRule(_)
         | Command::CreateSetupKey(_)
-        | Command::EnrolDevice(_)
         | Command::CreateApiToken(_)
         | Command::CreateUser(_) => None,
     }

@@ -11,11 +11,12 @@ use crate::answer::Answer;
 use crate::decide::{Context, decide, target};
 use crate::org::Org;
 use crate::refusal::Refusal;
+use crate::secrets::Secrets;
 use crate::submission::{Accepted, Failure, Submission};
 
 /// A group that was decided and awaits its append.
 pub struct Decided {
-    /// One for each submission, in order.
+    /// One for each submission that found room in the commit, in order; at least one.
     pub results: Vec<Result<Accepted, Failure>>,
     /// The message to append, if any command was accepted.
     pub commit: Option<(CommitId, Bytes)>,
@@ -34,20 +35,25 @@ pub fn decide_group(
     org: &Org,
     group: &[Submission],
     now: DateTime<Utc>,
+    secrets: &Secrets,
     mut ulids: impl FnMut() -> Ulid,
 ) -> Result<Decided, Failure> {
     let mut after = org.clone();
     after.forget(now);
-    let mut draft = Draft { events: Vec::new(), stored: Vec::new() };
+    let mut draft = Draft { events: Vec::new(), stored: Vec::new(), bytes: 0 };
     let mut results = Vec::with_capacity(group.len());
     for submission in group {
+        if draft.bytes >= COMMIT_BYTES_MAX {
+            break;
+        }
         let ctx = Context {
             org: id.clone(),
             now,
             ulid: ulids(),
             role: submission.origin.role,
             user_id: submission.origin.user_id,
-            secret: submission.secret.clone(),
+            credential: submission.origin.credential.clone(),
+            secrets: secrets.clone(),
         };
         results.push(decide_one(&mut after, submission, &ctx, &mut draft, &mut ulids).map_err(Failure::Refused));
     }
@@ -58,6 +64,7 @@ pub fn decide_group(
 struct Draft {
     events: Vec<Recorded>,
     stored: Vec<Box<RawValue>>,
+    bytes: usize,
 }
 
 fn decide_one(
@@ -77,22 +84,26 @@ fn decide_one(
         return Ok(Accepted::Done(Answer { replayed: true, ..known.answer.clone() }));
     }
     let before = target(&org.state, command);
+    // Decided before the revision is compared: who may not see the resource learns nothing of it.
+    let events = decide(&org.state, command, ctx)?;
     if let (Some(expected), Some((actual, current))) = (options.if_match, &before)
         && expected != *actual
     {
         let current = Box::new(current.clone());
         return Err(Refusal::RevisionMismatch { kind: command.kind(), expected, actual: *actual, current });
     }
-    let events = decide(&org.state, command, ctx)?;
     let (revision, before) = before.unwrap_or_default();
-    let Some(first) = events.first() else {
-        let answer = Answer { position: org.position, ..Answer::unchanged(revision, before) };
-        return Ok(Accepted::Done(answer));
-    };
+    // What others of the group changed is seen from their commit on.
+    let position = if draft.events.is_empty() { org.position } else { 0 };
+    let unchanged = || Answer { position, ..Answer::unchanged(revision, before.clone()) };
     if options.dry_run {
-        let recorded = record(org, submission, ctx, first.clone(), ulids());
-        let names = events.iter().map(Event::name).collect();
-        return Ok(Accepted::Would { answer: Answer::to(&recorded), events: names, before });
+        let first = events.first().map(|first| record(org, submission, ctx, first.clone(), ulids()));
+        let answer = first.map_or_else(unchanged, |first| Answer { position, ..Answer::to(&first) });
+        let events = events.iter().map(Event::name).collect();
+        return Ok(Accepted::Would { answer, events, before });
+    }
+    if events.is_empty() {
+        return Ok(Accepted::Done(unchanged()));
     }
     let mut answer = None;
     for event in events {
@@ -100,11 +111,12 @@ fn decide_one(
         if let Some(stored) = raw(&recorded) {
             org.apply_stored(&recorded, stored.get());
             answer.get_or_insert_with(|| Answer::to(&recorded));
+            draft.bytes += stored.get().len();
             draft.events.push(recorded);
             draft.stored.push(stored);
         }
     }
-    Ok(Accepted::Done(answer.unwrap_or_else(|| Answer::unchanged(revision, before))))
+    Ok(Accepted::Done(answer.unwrap_or_else(unchanged)))
 }
 
 /// Gives an event its place in the org's log.
@@ -169,7 +181,7 @@ mod tests {
             operation: OperationId::new(Ulid::nil()),
             traceparent: None,
         };
-        Submission { command, origin, options, secret: None, reply: oneshot::channel().0 }
+        Submission { command, origin, options, reply: oneshot::channel().0 }
     }
 
     fn zone(name: &str, key: Option<&str>, hash: &str) -> Submission {
@@ -187,6 +199,10 @@ mod tests {
         }
     }
 
+    fn secrets() -> Secrets {
+        Secrets::new([7; 32])
+    }
+
     fn at(second: u32) -> DateTime<Utc> {
         Utc.timestamp_opt(i64::from(second), 0).single().expect("a time")
     }
@@ -194,7 +210,7 @@ mod tests {
     fn founded() -> (OrgId, Org) {
         let org: OrgId = "acme".parse().expect("an org");
         let found = submission(Command::CreateOrg { name: Name::new("a").expect("a name") }, Options::default());
-        let decided = decide_group(&org, &Org::default(), &[found], at(1), ids()).expect("decided");
+        let decided = decide_group(&org, &Org::default(), &[found], at(1), &secrets(), ids()).expect("decided");
         (org, decided.after)
     }
 
@@ -202,7 +218,7 @@ mod tests {
     fn what_is_appended_reads_back_as_the_state_that_was_decided() {
         let (id, org) = founded();
         let group = [zone("A", None, ""), zone("A", None, ""), zone("B", Some("key"), "hash")];
-        let decided = decide_group(&id, &org, &group, at(2), ids()).expect("decided");
+        let decided = decide_group(&id, &org, &group, at(2), &secrets(), ids()).expect("decided");
         let kinds: Vec<_> =
             decided.results.iter().map(|result| result.as_ref().map(|_| ()).map_err(Failure::reason)).collect();
         assert_eq!(kinds, [Ok(()), Err(Reason::NameTaken), Ok(())]);
@@ -218,7 +234,7 @@ mod tests {
     fn one_key_is_one_event_for_a_day() {
         let (id, org) = founded();
         let group = [zone("A", Some("key"), "hash"), zone("A", Some("key"), "hash"), zone("B", Some("key"), "other")];
-        let decided = decide_group(&id, &org, &group, at(2), ids()).expect("decided");
+        let decided = decide_group(&id, &org, &group, at(2), &secrets(), ids()).expect("decided");
         assert_eq!(decided.events.len(), 1);
         let [Ok(Accepted::Done(first)), Ok(Accepted::Done(again)), Err(other)] = &decided.results[..] else {
             panic!("{:?}", decided.results)
@@ -226,7 +242,7 @@ mod tests {
         assert_eq!((first.id.clone(), true), (again.id.clone(), again.replayed));
         assert_eq!(other.reason(), Reason::CommandReused);
         let later = [zone("A", Some("key"), "hash")];
-        let decided = decide_group(&id, &decided.after, &later, at(2 + 86_401), ids()).expect("decided");
+        let decided = decide_group(&id, &decided.after, &later, at(2 + 86_401), &secrets(), ids()).expect("decided");
         assert!(decided.results[0].is_err(), "after a day the key is forgotten, and the name is taken");
     }
 
@@ -239,7 +255,7 @@ mod tests {
             let options = Options { if_match: Some(zone.revision), ..Options::default() };
             submission(Command::UpdateZone(zone.id, patch), options)
         };
-        let decided = decide_group(&id, &org, &[patch("a"), patch("b")], at(2), ids()).expect("decided");
+        let decided = decide_group(&id, &org, &[patch("a"), patch("b")], at(2), &secrets(), ids()).expect("decided");
         assert!(decided.results[0].is_ok());
         assert_eq!(decided.results[1].as_ref().map(|_| ()).map_err(Failure::reason), Err(Reason::RevisionMismatch));
     }
@@ -249,9 +265,44 @@ mod tests {
         let (id, org) = founded();
         let mut trial = zone("A", None, "");
         trial.options.dry_run = true;
-        let decided = decide_group(&id, &org, &[trial], at(2), ids()).expect("decided");
+        let decided = decide_group(&id, &org, &[trial], at(2), &secrets(), ids()).expect("decided");
         assert!(matches!(&decided.results[0], Ok(Accepted::Would { events, .. }) if events == &["zone.created"]));
         assert!(decided.commit.is_none());
         assert_eq!(decided.after.state.zones.len(), org.state.zones.len());
+    }
+
+    #[test]
+    fn a_key_that_was_free_again_is_remembered_across_a_reload() {
+        let (id, mut org) = founded();
+        let mut log = Vec::new();
+        // The same key on two days, more than a day apart, for two zones; then both commits are read again.
+        for (name, second) in [("A", 2), ("B", 90_000)] {
+            let decided = decide_group(&id, &org, &[zone(name, Some("key"), name)], at(second), &secrets(), ids())
+                .expect("decided");
+            assert!(decided.results[0].is_ok(), "{name}");
+            log.push(decided.commit.expect("a commit").1);
+            org = decided.after;
+            org.appended(10 + log.len() as u64);
+        }
+        let mut reloaded = founded().1;
+        for (position, message) in (11..).zip(&log) {
+            reloaded.follow(position, message).expect("a true chain");
+        }
+        let kept = reloaded.remembered("usr", "key").expect("the second day's");
+        assert_eq!((kept.command_hash.as_str(), kept.answer.position), ("B", 12));
+    }
+
+    #[test]
+    fn a_commit_is_bounded_and_the_rest_waits_for_the_next() {
+        let (id, org) = founded();
+        let metadata: String = "m".repeat(4_000);
+        let zones = (0..1_000).map(|n| {
+            let json = serde_json::json!({"name": format!("Z{n}"), "metadata": {"k": metadata}});
+            submission(Command::CreateZone(serde_json::from_value(json).expect("a zone")), Options::default())
+        });
+        let group: Vec<Submission> = zones.collect();
+        let decided = decide_group(&id, &org, &group, at(2), &secrets(), ids()).expect("decided");
+        let message = decided.commit.expect("a commit").1;
+        assert!(decided.results.len() < group.len() && message.len() < COMMIT_BYTES_MAX + 8_192, "{}", message.len());
     }
 }

@@ -13,6 +13,7 @@ use axum::response::{IntoResponse, Response};
 use gate::{Caller, Gate, Problem, WriteOptions, positioned};
 use schemas::access::Verb;
 use schemas::command::Command;
+use schemas::digest::sha256_hex;
 use schemas::id::OrgId;
 use schemas::kind::Kind;
 use serde_json::{Map, Value, json};
@@ -20,9 +21,8 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::answer::{Answer, Outcome};
 use crate::clock::random_command_id;
-use crate::decide::NewSecret;
 use crate::orgs::Orgs;
-use crate::secrets::{SecretKind, Secrets, kept};
+use crate::secrets::{SecretKind, Secrets};
 use crate::submission::{Accepted, Failure, Options, Origin};
 
 /// What the handlers work with.
@@ -80,7 +80,7 @@ impl App {
     ) -> Result<Response, Problem> {
         caller.may(verb, command.kind())?;
         let place = segment(command.kind());
-        let accepted = self.run(Call::new(caller, write), command, None).await?;
+        let accepted = self.run(Call::new(caller, write), command).await?;
         Ok(respond(&place, accepted, |answer| answer.body.clone()))
     }
 
@@ -95,20 +95,18 @@ impl App {
     ) -> Result<Response, Problem> {
         caller.may(Verb::Create, command.kind())?;
         let place = segment(command.kind());
-        let call = Call::new(caller, write);
-        let secret = self.secrets.derive(kind, &call.org, &call.origin.actor, &call.options.command_id);
-        let accepted = self.run(call, command, Some(kept(&secret))).await?;
-        // What a dry run would give out is given to nobody.
-        let shown = matches!(accepted, Accepted::Done(_));
-        Ok(respond(
-            &place,
-            accepted,
-            |answer| if shown { show(answer.body.clone(), &secret) } else { answer.body.clone() },
-        ))
+        let org = caller.org.clone();
+        let accepted = self.run(Call::new(caller, write), command).await?;
+        let done = matches!(accepted, Accepted::Done(_));
+        Ok(respond(&place, accepted, |answer| {
+            let body = answer.body.clone();
+            // What a dry run would give out is given to nobody.
+            if done { show(body, &self.secrets.derive(kind, &org, &answer.id)) } else { body }
+        }))
     }
 
-    async fn run(&self, call: Call, command: Command, secret: Option<NewSecret>) -> Result<Accepted, Problem> {
-        let submitted = self.orgs.submit(&call.org, command, call.origin, call.options, secret).await;
+    async fn run(&self, call: Call, command: Command) -> Result<Accepted, Problem> {
+        let submitted = self.orgs.submit(&call.org, command, call.origin, call.options).await;
         submitted.map_err(problem)
     }
 }
@@ -125,7 +123,11 @@ impl Call {
             traceparent: write.traceparent,
         };
         let options = Options {
-            command_hash: write.idempotency_key.is_some().then_some(write.request_hash),
+            // With the role: who may do less does not get the answer of who may do more.
+            command_hash: write
+                .idempotency_key
+                .is_some()
+                .then(|| sha256_hex(format!("{} {:?}", write.request_hash, origin.role).as_bytes())),
             command_id: write.idempotency_key.unwrap_or_else(|| random_command_id()),
             if_match: write.if_match,
             dry_run: write.dry_run,
@@ -141,8 +143,8 @@ fn respond(segment: &str, accepted: Accepted, show: impl Fn(&Answer) -> Value) -
         Accepted::Would { answer, events, before } => {
             let resource = show(&answer);
             let changes = changes(&before, &resource);
-            return axum::Json(json!({"dry_run": true, "events": events, "resource": resource, "changes": changes}))
-                .into_response();
+            let told = json!({"dry_run": true, "events": events, "resource": resource, "changes": changes});
+            return positioned(axum::Json(told), answer.position);
         }
     };
     let mut response = match answer.outcome {
@@ -184,9 +186,11 @@ fn changes(before: &Value, after: &Value) -> Vec<Value> {
     let none = Map::new();
     let before = before.as_object().unwrap_or(&none);
     let after = after.as_object().unwrap_or(&none);
-    let differs = |(name, value): &(&String, &Value)| before.get(*name) != Some(value);
-    let change = |(name, value): (&String, &Value)| json!({"field": name, "before": before.get(name).unwrap_or(&Value::Null), "after": value});
-    after.iter().filter(differs).map(change).collect()
+    let gone = before.keys().filter(|name| !after.contains_key(*name));
+    let of = |fields: &Map<String, Value>, name: &String| fields.get(name).cloned().unwrap_or(Value::Null);
+    let change = |name: &String| (name.clone(), of(before, name), of(after, name));
+    let changes = after.keys().chain(gone).map(change).filter(|(_, before, after)| before != after);
+    changes.map(|(field, before, after)| json!({"field": field, "before": before, "after": after})).collect()
 }
 
 /// A failure as the caller may know it.

@@ -65,6 +65,8 @@ impl Org {
     fn apply(&mut self, recorded: &Recorded, position: u64) {
         self.state.apply(recorded);
         let meta = &recorded.meta;
+        // As it was when the command was decided: a key that was free again then is so here too.
+        self.forget(meta.time);
         let Some(command_hash) = &meta.commandhash else { return };
         let key = memory_key(&meta.actor, &meta.commandid);
         // A command's first event gives its answer.

@@ -10,8 +10,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::actor::{Actor, Observer};
-use crate::decide::NewSecret;
 use crate::journal::Journal;
+use crate::secrets::Secrets;
 use crate::submission::{Accepted, Failure, Options, Origin, Submission};
 
 /// Commands that may wait for one org.
@@ -22,15 +22,16 @@ const INBOX_MAX: usize = 4_096;
 pub struct Orgs {
     journal: Journal,
     observer: Observer,
+    secrets: Secrets,
     inboxes: Arc<Mutex<HashMap<OrgId, mpsc::Sender<Submission>>>>,
     actors: TaskTracker,
     stopping: CancellationToken,
 }
 
 impl Orgs {
-    pub fn new(journal: Journal, observer: Observer) -> Self {
+    pub fn new(journal: Journal, observer: Observer, secrets: Secrets) -> Self {
         let inboxes = Arc::default();
-        Self { journal, observer, inboxes, actors: TaskTracker::new(), stopping: CancellationToken::new() }
+        Self { journal, observer, secrets, inboxes, actors: TaskTracker::new(), stopping: CancellationToken::new() }
     }
 
     /// Submits a command and waits for what becomes of it.
@@ -40,10 +41,9 @@ impl Orgs {
         command: Command,
         origin: Origin,
         options: Options,
-        secret: Option<NewSecret>,
     ) -> Result<Accepted, Failure> {
         let (reply, answer) = oneshot::channel();
-        let mut submission = Submission { command, origin, options, secret, reply };
+        let mut submission = Submission { command, origin, options, reply };
         loop {
             if self.stopping.is_cancelled() {
                 return Err(Failure::Stopping);
@@ -75,8 +75,8 @@ impl Orgs {
             return inbox.clone();
         }
         let (sender, inbox) = mpsc::channel(INBOX_MAX);
-        let (journal, observer) = (self.journal.clone(), self.observer.clone());
-        self.actors.spawn(Actor { id: org.clone(), journal, observer, inbox }.run());
+        let Self { journal, observer, secrets, .. } = self.clone();
+        self.actors.spawn(Actor { id: org.clone(), journal, observer, secrets, inbox }.run());
         inboxes.insert(org.clone(), sender.clone());
         sender
     }

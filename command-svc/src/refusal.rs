@@ -54,6 +54,8 @@ pub enum Refusal {
     DeviceKeyInvalid,
     #[error("a device with this public key is enrolled already")]
     DeviceKeyTaken,
+    #[error("a report names a revision of its org and a SHA-256 in hexadecimal")]
+    ReportInvalid,
     #[error("interface {0:?} is listed twice")]
     InterfaceTwice(String),
     #[error("the org has {max} rules, as many as it may")]
@@ -92,6 +94,7 @@ impl Refusal {
             Self::SetupKeyOverused => Reason::SetupKeyOverused,
             Self::DeviceKeyInvalid => Reason::DeviceKeyInvalid,
             Self::DeviceKeyTaken => Reason::DeviceKeyTaken,
+            Self::ReportInvalid => Reason::ReportInvalid,
             Self::InterfaceTwice(_) => Reason::InterfaceTwice,
             Self::RuleLimit { .. } => Reason::RuleLimit,
             Self::RoleAboveOwn => Reason::RoleAboveOwn,
@@ -127,6 +130,7 @@ impl Refusal {
             | Self::NotFound { .. }
             | Self::ZonePredefined(_)
             | Self::InUse { .. }
+            | Self::ReportInvalid
             | Self::RuleLimit { .. } => None,
         }
     }
@@ -163,6 +167,7 @@ impl Refusal {
             | Self::SetupKeyOverused
             | Self::DeviceKeyInvalid
             | Self::DeviceKeyTaken
+            | Self::ReportInvalid
             | Self::InterfaceTwice(_)
             | Self::RoleAboveOwn
             | Self::CommandReused => None,

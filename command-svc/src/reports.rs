@@ -48,7 +48,7 @@ async fn carry_out(orgs: Orgs, request: ReportRequest) {
     };
     let options = Options { command_id: random_command_id(), ..Options::default() };
     let command = Command::ReportConfig(device, request.report.clone());
-    let answer = match orgs.submit(&org, command, origin, options, None).await {
+    let answer = match orgs.submit(&org, command, origin, options).await {
         Ok(Accepted::Done(answer)) => ReportAnswer::Recorded { position: answer.position },
         Ok(Accepted::Would { .. }) => return,
         Err(Failure::Refused(refusal)) => {

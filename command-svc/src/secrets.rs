@@ -1,4 +1,5 @@
-//! Secrets that are given out once: derived from the command id, so that a repeated call gets the very same answer.
+//! Secrets that are given out once: derived from the id of what they open, so that a repeated call gets the very same
+//! answer, and what is created anew never has an old secret.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -23,20 +24,26 @@ pub enum SecretKind {
 /// What is kept of a secret to recognise it by.
 const PREFIX_CHARS: usize = 9;
 
+impl std::fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secrets")
+    }
+}
+
 impl Secrets {
     pub fn new(key: [u8; 32]) -> Self {
         Self(key)
     }
 
-    /// The secret that belongs to a command: HMAC-SHA-256 (RFC 2104) over who gave it and its id.
-    pub fn derive(&self, kind: SecretKind, org: &OrgId, actor: &str, command_id: &str) -> String {
+    /// The secret of a resource: HMAC-SHA-256 (RFC 2104) over its org and its id.
+    pub fn derive(&self, kind: SecretKind, org: &OrgId, id: &str) -> String {
         let prefix = match kind {
             SecretKind::ApiToken => "nk",
             SecretKind::SetupKey => "nks",
         };
         // A key of 32 bytes is one that every HMAC takes.
         let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&self.0) else { return String::new() };
-        for part in [prefix, org.as_str(), actor, command_id] {
+        for part in [prefix, org.as_str(), id] {
             mac.update(&(part.len() as u64).to_be_bytes());
             mac.update(part.as_bytes());
         }
@@ -45,7 +52,7 @@ impl Secrets {
 }
 
 /// What is kept of a secret.
-pub fn kept(secret: &str) -> NewSecret {
+pub(crate) fn kept(secret: &str) -> NewSecret {
     NewSecret { hash: SecretHash::of(secret), prefix: secret.chars().take(PREFIX_CHARS).collect() }
 }
 
@@ -54,18 +61,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_secret_belongs_to_one_command_of_one_actor() {
+    fn a_secret_belongs_to_one_resource_of_one_org() {
         let secrets = Secrets::new([7; 32]);
-        let org: OrgId = "acme".parse().expect("an org");
-        let secret = |kind, actor: &str, command: &str| secrets.derive(kind, &org, actor, command);
-        let first = secret(SecretKind::ApiToken, "usr_1", "a");
-        assert_eq!(first, secret(SecretKind::ApiToken, "usr_1", "a"));
+        let secret = |kind, org: &str, id: &str| secrets.derive(kind, &org.parse().expect("an org"), id);
+        let first = secret(SecretKind::ApiToken, "acme", "tok_1");
+        assert_eq!(first, secret(SecretKind::ApiToken, "acme", "tok_1"));
         assert!(first.starts_with("nk_") && first.len() == 46, "{first}");
         let others = [
-            secret(SecretKind::SetupKey, "usr_1", "a"),
-            secret(SecretKind::ApiToken, "usr_2", "a"),
-            secret(SecretKind::ApiToken, "usr_1", "b"),
-            secret(SecretKind::ApiToken, "usr_1a", ""),
+            secret(SecretKind::SetupKey, "acme", "tok_1"),
+            secret(SecretKind::ApiToken, "acme2", "tok_1"),
+            secret(SecretKind::ApiToken, "acme", "tok_2"),
         ];
         assert!(others.iter().all(|other| *other != first));
     }

@@ -52,7 +52,7 @@ impl CommandSvc {
         let Deps { bus, gate, keyring, secrets, enrolment, admission } = deps;
         let (revoke, revoked) = mpsc::unbounded_channel();
         let observer = observer(keyring.clone(), revoke.clone());
-        let orgs = Orgs::new(Journal::jetstream(&bus), observer);
+        let orgs = Orgs::new(Journal::jetstream(&bus), observer, secrets.clone());
         let admissions = admission.map(|deps| Admissions::new(deps.callout, deps.system, keyring.clone()));
         Self { app: App { gate, orgs, secrets, enrolment, keyring }, bus, admissions, revoked, revoke }
     }

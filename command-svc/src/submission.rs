@@ -10,7 +10,6 @@ use serde_json::Value;
 use tokio::sync::oneshot;
 
 use crate::answer::Answer;
-use crate::decide::NewSecret;
 use crate::refusal::Refusal;
 
 /// A command and all that is to be recorded with it.
@@ -19,7 +18,6 @@ pub struct Submission {
     pub command: Command,
     pub origin: Origin,
     pub options: Options,
-    pub secret: Option<NewSecret>,
     pub reply: oneshot::Sender<Result<Accepted, Failure>>,
 }
 

@@ -4,7 +4,7 @@ use anyhow::bail;
 use command_svc::clock::{random_command_id, random_ulid};
 use command_svc::orgs::Orgs;
 use command_svc::refusal::Refusal;
-use command_svc::secrets::{SecretKind, Secrets, kept};
+use command_svc::secrets::{SecretKind, Secrets};
 use command_svc::submission::{Accepted, Failure, Options, Origin};
 use schemas::access::Role;
 use schemas::api_token::NewApiToken;
@@ -17,16 +17,14 @@ const SYSTEM: &str = "system";
 /// Founds the org if it is not there, gives it an owner, and gives the owner a token.
 pub(crate) async fn found(orgs: &Orgs, secrets: &Secrets, org: &OrgId) -> anyhow::Result<String> {
     let name = Name::new(org.as_str())?;
-    match submit(orgs, org, Command::CreateOrg { name }, None, options(), None).await {
+    match submit(orgs, org, Command::CreateOrg { name }, None).await {
         Ok(_) | Err(Failure::Refused(Refusal::OrgExists(_))) => {}
         Err(failure) => return Err(failure.into()),
     }
-    let owner = submit(orgs, org, Command::CreateUser(Role::Owner), None, options(), None).await?;
+    let owner = submit(orgs, org, Command::CreateUser(Role::Owner), None).await?;
     let Accepted::Done(owner) = owner else { bail!("the owner was not created") };
     let owner_id: UserId = owner.id.parse()?;
 
-    let options = options();
-    let token = secrets.derive(SecretKind::ApiToken, org, SYSTEM, &options.command_id);
     let new = NewApiToken {
         name: Name::new(format!("owner {}", owner.revision))?,
         description: Description::new("given out at the start of netkeep")?,
@@ -34,18 +32,12 @@ pub(crate) async fn found(orgs: &Orgs, secrets: &Secrets, org: &OrgId) -> anyhow
         expires_at: None,
         expires_in: None,
     };
-    submit(orgs, org, Command::CreateApiToken(new), Some(owner_id), options, Some(kept(&token))).await?;
-    Ok(token)
+    let created = submit(orgs, org, Command::CreateApiToken(new), Some(owner_id)).await?;
+    let Accepted::Done(created) = created else { bail!("the owner's token was not created") };
+    Ok(secrets.derive(SecretKind::ApiToken, org, &created.id))
 }
 
-async fn submit(
-    orgs: &Orgs,
-    org: &OrgId,
-    command: Command,
-    user_id: Option<UserId>,
-    options: Options,
-    secret: Option<command_svc::decide::NewSecret>,
-) -> Result<Accepted, Failure> {
+async fn submit(orgs: &Orgs, org: &OrgId, command: Command, user_id: Option<UserId>) -> Result<Accepted, Failure> {
     let origin = Origin {
         actor: SYSTEM.to_owned(),
         credential: SYSTEM.to_owned(),
@@ -55,9 +47,6 @@ async fn submit(
         operation: OperationId::new(random_ulid()),
         traceparent: None,
     };
-    orgs.submit(org, command, origin, options, secret).await
-}
-
-fn options() -> Options {
-    Options { command_id: random_command_id(), ..Options::default() }
+    let options = Options { command_id: random_command_id(), ..Options::default() };
+    orgs.submit(org, command, origin, options).await
 }

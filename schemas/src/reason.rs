@@ -88,6 +88,7 @@ reasons! {
     RevocationFinal = Conflict 409, "A revoked setup key stays revoked.";
     DeviceKeyInvalid = InvalidConfig 400, "The public key is not a NATS public user key.";
     DeviceKeyTaken = Conflict 409, "A device with this public key is enrolled already.";
+    ReportInvalid = InvalidConfig 400, "A device's report names no revision of its org or no SHA-256.";
     InterfaceTwice = InvalidConfig 400, "An interface is listed twice.";
     OrgExists = Conflict 409, "The org exists already.";
     OrgMissing = NotFound 404, "The org does not exist.";

@@ -10,6 +10,7 @@ use schemas::text::Name;
 
 use super::{Context, changed_fields};
 use crate::refusal::Refusal;
+use crate::secrets::SecretKind;
 
 pub(super) fn create(org: &OrgState, new: &NewApiToken, ctx: &Context) -> Result<Vec<Event>, Refusal> {
     name_free(org, &new.name, None)?;
@@ -19,16 +20,21 @@ pub(super) fn create(org: &OrgState, new: &NewApiToken, ctx: &Context) -> Result
     }
     // A token is always somebody's, so that taking away the user takes away the token.
     let owner_id = ctx.user_id.ok_or_else(|| Refusal::NotFound { kind: Kind::User, id: "of the caller".to_owned() })?;
-    let secret = ctx.secret();
+    // Nor does it outlive the token that it was created with.
+    let own_end = ctx.credential.parse().ok().and_then(|id: ApiTokenId| org.api_tokens.get(&id)?.expires_at);
+    let wanted_end = ctx.expiry(new.expires_at, new.expires_in)?;
+    let expires_at = own_end.into_iter().chain(wanted_end).min();
+    let id = ApiTokenId::new(ctx.id(0));
+    let secret = ctx.secret(SecretKind::ApiToken, id);
     let api_token = ApiToken {
-        id: ApiTokenId::new(ctx.id(0)),
+        id,
         revision: org.revision + 1,
         name: new.name.clone(),
         description: new.description.clone(),
         owner_id,
         role,
         prefix: secret.prefix,
-        expires_at: ctx.expiry(new.expires_at, new.expires_in)?,
+        expires_at,
         created_at: ctx.now,
         updated_at: ctx.now,
     };
@@ -74,9 +80,10 @@ fn name_free(org: &OrgState, name: &Name, own: Option<ApiTokenId>) -> Result<(),
     }
 }
 
-/// Others' tokens do not exist for who may not manage them.
+/// Tokens that the caller may not manage do not exist for them: others', and those that may do more.
 fn find<'a>(org: &'a OrgState, id: ApiTokenId, ctx: &Context) -> Result<&'a ApiToken, Refusal> {
-    let own = |token: &&ApiToken| ctx.role >= Role::Admin || Some(token.owner_id) == ctx.user_id;
-    let found = org.api_tokens.get(&id).map(|token| &**token).filter(own);
+    let manages =
+        |token: &&ApiToken| token.role <= ctx.role && (ctx.role >= Role::Admin || Some(token.owner_id) == ctx.user_id);
+    let found = org.api_tokens.get(&id).map(|token| &**token).filter(manages);
     found.ok_or_else(|| Refusal::NotFound { kind: Kind::ApiToken, id: id.to_string() })
 }

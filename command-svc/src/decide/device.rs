@@ -25,14 +25,15 @@ pub(super) fn enrol(org: &OrgState, enrolment: &Enrolment, ctx: &Context) -> Res
     let hash = SecretHash::of(&enrolment.setup_key);
     let id = org.setup_key_hashes.iter().find(|(_, known)| **known == hash).map(|(id, _)| *id);
     let key = id.and_then(|id| org.setup_keys.get(&id)).ok_or(Refusal::SetupKeyUnknown)?;
+    if let Some(known) = org.device_keys.get(&enrolment.public_key).and_then(|id| org.devices.get(id)) {
+        // Who lost the answer asks again.
+        return if known.setup_key_id == key.id { Ok(Vec::new()) } else { Err(Refusal::DeviceKeyTaken) };
+    }
     match key.state(ctx.now) {
         SetupKeyState::Valid => {}
         SetupKeyState::Revoked => return Err(Refusal::SetupKeyRevoked),
         SetupKeyState::Expired => return Err(Refusal::SetupKeyExpired),
         SetupKeyState::Overused => return Err(Refusal::SetupKeyOverused),
-    }
-    if org.device_keys.contains_key(&enrolment.public_key) {
-        return Err(Refusal::DeviceKeyTaken);
     }
     check_interfaces(org, &enrolment.interfaces)?;
     let device = Device {
@@ -100,6 +101,10 @@ pub(super) fn delete(org: &OrgState, id: DeviceId) -> Result<Vec<Event>, Refusal
 /// Records what a device says. Saying it twice changes nothing: a device repeats itself until it is answered.
 pub(super) fn report(org: &OrgState, id: DeviceId, report: &Report) -> Result<Vec<Event>, Refusal> {
     let device = find(org, id)?;
+    let is_digest = report.hash.len() == 64 && report.hash.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if !is_digest || report.revision > org.revision {
+        return Err(Refusal::ReportInvalid);
+    }
     let (error, reverted) = match &report.outcome {
         Outcome::Applied => {
             let same = |applied: &Applied| applied.revision == report.revision && applied.hash == report.hash;

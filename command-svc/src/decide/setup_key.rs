@@ -9,6 +9,7 @@ use schemas::text::Name;
 
 use super::{Context, changed_fields};
 use crate::refusal::Refusal;
+use crate::secrets::SecretKind;
 
 pub(super) fn create(org: &OrgState, new: &NewSetupKey, ctx: &Context) -> Result<Vec<Event>, Refusal> {
     name_free(org, &new.name, None)?;
@@ -17,9 +18,10 @@ pub(super) fn create(org: &OrgState, new: &NewSetupKey, ctx: &Context) -> Result
         (SetupKeyType::OneOff, _) => return Err(Refusal::UsageLimitInvalid),
         (SetupKeyType::Reusable, limit) => limit,
     };
-    let secret = ctx.secret();
+    let id = SetupKeyId::new(ctx.id(0));
+    let secret = ctx.secret(SecretKind::SetupKey, id);
     let setup_key = SetupKey {
-        id: SetupKeyId::new(ctx.id(0)),
+        id,
         revision: org.revision + 1,
         name: new.name.clone(),
         description: new.description.clone(),

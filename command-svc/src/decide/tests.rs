@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use schemas::agent::{Outcome, Report};
 use schemas::api_token::NewApiToken;
 use schemas::device::{DevicePatch, Enrolment};
-use schemas::id::{DeviceId, RuleId, SetupKeyId};
+use schemas::id::{ApiTokenId, DeviceId, RuleId, SetupKeyId};
 use schemas::kind::Kind;
 use schemas::rule::{NewRule, RuleOrder, RulePatch};
 use schemas::setup_key::{NewSetupKey, SetupKeyPatch};
@@ -15,7 +15,11 @@ use serde_json::json;
 
 use super::*;
 
-const SECRET: &str = "nks_secret";
+/// The secret of the setup key that the first command after the founding creates.
+fn secret() -> String {
+    let id = SetupKeyId::new(id(1)).to_string();
+    Secrets::new([7; 32]).derive(SecretKind::SetupKey, &ctx(1).org, &id)
+}
 
 fn ctx(n: u8) -> Context {
     Context {
@@ -24,7 +28,8 @@ fn ctx(n: u8) -> Context {
         ulid: Ulid::from_parts(1_000 + u64::from(n), u128::from(n) << 32),
         role: Role::Owner,
         user_id: Some(UserId::new(Ulid::from_parts(1, 1))),
-        secret: Some(NewSecret { hash: SecretHash::of(SECRET), prefix: "nks_secre".to_owned() }),
+        credential: "tok".to_owned(),
+        secrets: Secrets::new([7; 32]),
     }
 }
 
@@ -170,14 +175,14 @@ fn setup_key(json: Value) -> Command {
 }
 
 fn enrol(name: &str, public_key: &str) -> Command {
-    Command::EnrolDevice(read::<Enrolment>(json!({"setup_key": SECRET, "public_key": public_key, "name": name})))
+    Command::EnrolDevice(read::<Enrolment>(json!({"setup_key": secret(), "public_key": public_key, "name": name})))
 }
 
 #[test]
 fn a_setup_key_serves_as_often_as_it_says() {
     check([setup_key(json!({})), enrol("e", "U1")], Ok(&["device.enrolled", "setup_key.updated"]));
     check([setup_key(json!({})), enrol("e", "U1"), enrol("f", "U2")], Err(Refusal::SetupKeyOverused));
-    check([setup_key(json!({"type": "reusable"})), enrol("e", "U1"), enrol("f", "U1")], Err(Refusal::DeviceKeyTaken));
+    check([setup_key(json!({})), enrol("e", "U1"), enrol("f", "U1")], Ok(&[]));
     check([setup_key(json!({"expires_in": 1})), enrol("e", "U1")], Err(Refusal::SetupKeyExpired));
     check([setup_key(json!({"usage_limit": 3}))], Err(Refusal::UsageLimitInvalid));
     check([setup_key(json!({"expires_at": "1970-01-01T00:00:00Z"}))], Err(Refusal::ExpiryInPast));
@@ -199,20 +204,33 @@ fn the_second_host_of_a_name_gets_a_name_of_its_own() {
 #[test]
 fn a_device_that_repeats_itself_adds_nothing() {
     let device = DeviceId::new(id(2));
-    let report = |revision, outcome| {
-        Command::ReportConfig(device, Report { revision, hash: "h".to_owned(), outcome, at: time(9) })
+    let report = |revision: u64, outcome| {
+        Command::ReportConfig(device, Report { revision, hash: "ab".repeat(32), outcome, at: time(9) })
     };
     let start = [setup_key(json!({})), enrol("e", "U1")];
     let with = |reports: &[Command]| start.iter().chain(reports).cloned().collect::<Vec<_>>();
     let failed = || Outcome::Failed { error: "no".to_owned() };
-    check(with(&[report(9, Outcome::Applied)]), Ok(&["device.config_applied"]));
-    check(with(&[report(9, Outcome::Applied), report(9, Outcome::Applied)]), Ok(&[]));
-    check(with(&[report(9, failed())]), Ok(&["device.config_failed"]));
-    check(with(&[report(9, failed()), report(9, failed())]), Ok(&[]));
-    check(with(&[report(9, failed()), report(9, Outcome::Applied)]), Ok(&["device.config_applied"]));
-    let (org, _) = run(&founded(with(&[report(9, failed()), report(10, Outcome::Applied)])));
+    check(with(&[report(7, Outcome::Applied)]), Ok(&["device.config_applied"]));
+    check(with(&[report(7, Outcome::Applied), report(7, Outcome::Applied)]), Ok(&[]));
+    check(with(&[report(7, failed())]), Ok(&["device.config_failed"]));
+    check(with(&[report(7, failed()), report(7, failed())]), Ok(&[]));
+    check(with(&[report(7, failed()), report(7, Outcome::Applied)]), Ok(&["device.config_applied"]));
+    let (org, _) = run(&founded(with(&[report(7, failed()), report(8, Outcome::Applied)])));
     let device = org.devices.get(&device).expect("enrolled");
-    assert_eq!((device.applied.as_ref().map(|it| it.revision), &device.failure), (Some(10), &None));
+    assert_eq!((device.applied.as_ref().map(|it| it.revision), &device.failure), (Some(8), &None));
+}
+
+#[test]
+fn a_report_is_of_a_revision_that_was_and_names_a_digest() {
+    let report = |revision, hash: &str| {
+        let report = Report { revision, hash: hash.to_owned(), outcome: Outcome::Applied, at: time(9) };
+        Command::ReportConfig(DeviceId::new(id(2)), report)
+    };
+    let with = |last| [setup_key(json!({})), enrol("e", "U1"), last];
+    check(with(report(9, &"ab".repeat(32))), Ok(&["device.config_applied"]));
+    check(with(report(10, &"ab".repeat(32))), Err(Refusal::ReportInvalid));
+    check(with(report(9, "ab")), Err(Refusal::ReportInvalid));
+    check(with(report(9, &"é".repeat(32))), Err(Refusal::ReportInvalid));
 }
 
 #[test]
@@ -233,8 +251,28 @@ fn an_interface_is_listed_once_and_in_a_zone_that_exists() {
 fn a_token_does_no_more_than_its_owner() {
     let new: NewApiToken = read(json!({"name": "t", "role": "admin"}));
     let (org, _) = run(&founded([]));
-    let ctx = Context { role: Role::Operator, ..ctx(9) };
-    assert_eq!(decide(&org, &Command::CreateApiToken(new), &ctx), Err(Refusal::RoleAboveOwn));
+    let operator = Context { role: Role::Operator, ..ctx(9) };
+    assert_eq!(decide(&org, &Command::CreateApiToken(new), &operator), Err(Refusal::RoleAboveOwn));
+
+    let (org, _) = run(&founded([
+        Command::CreateApiToken(read(json!({"name": "short", "expires_in": 60}))),
+        Command::CreateApiToken(read(json!({"name": "owner"}))),
+    ]));
+    let [short, owner] = [1, 2].map(|n| ApiTokenId::new(id(n)));
+    let child = |json| {
+        let ctx = Context { credential: short.to_string(), ..ctx(9) };
+        decide(&org, &Command::CreateApiToken(read(json)), &ctx).map(|events| match &events[..] {
+            [Event::ApiTokenCreated { api_token, .. }] => api_token.expires_at,
+            events => panic!("{events:?}"),
+        })
+    };
+    let end = Ok(Some(time(2) + Duration::seconds(60)));
+    assert_eq!(child(json!({"name": "c"})), end, "a child does not outlive its parent");
+    assert_eq!(child(json!({"name": "c", "expires_in": 3_600})), end);
+    assert_eq!(child(json!({"name": "c", "expires_in": 5})), Ok(Some(time(9) + Duration::seconds(5))));
+    let above = Refusal::NotFound { kind: Kind::ApiToken, id: owner.to_string() };
+    let viewer = Context { role: Role::Viewer, ..ctx(9) };
+    assert_eq!(decide(&org, &Command::DeleteApiToken(owner), &viewer), Err(above), "nor touches what may do more");
 }
 
 /// Any command, about resources that may or may not be there.

@@ -8,7 +8,6 @@ use schemas::access::{Role, Verb};
 use schemas::command::Command;
 use schemas::credential::{Credential, CredentialKey};
 use schemas::device::{Device, DevicePatch, Enrolled, Enrolment};
-use schemas::digest::sha256_hex;
 use schemas::event::SecretHash;
 use schemas::id::DeviceId;
 use schemas::reason::Reason;
@@ -16,6 +15,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::{App, Call, EnrolmentFacts, problem};
+use crate::clock::random_command_id;
 use crate::refusal::Refusal;
 use crate::submission::{Accepted, Failure, Options, Origin};
 
@@ -23,7 +23,7 @@ pub(super) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(enrol)).routes(routes!(update, delete))
 }
 
-/// Enrols a device. The setup key in the body is the credential; the same key pair gets the same answer for a day.
+/// Enrols a device. The setup key in the body is the credential; the same key pair gets the same device.
 #[utoipa::path(post, path = "/devices/enroll", tag = "devices", request_body = Enrolment, security(()), responses(
     (status = 201, body = Enrolled), (status = "default", body = ProblemBody)))]
 async fn enrol(State(app): State<App>, enrolment: Write<Enrolment>) -> Result<Response, Problem> {
@@ -32,6 +32,10 @@ async fn enrol(State(app): State<App>, enrolment: Write<Enrolment>) -> Result<Re
     let Some(Credential::SetupKey { org, id }) = known else {
         return Err(problem(Failure::Refused(Refusal::SetupKeyUnknown)));
     };
+    let held = app.keyring.find(&CredentialKey::DeviceKey(body.public_key.clone()));
+    if held.is_some_and(|held| !matches!(held, Credential::Device { org: its, .. } if its == org)) {
+        return Err(problem(Failure::Refused(Refusal::DeviceKeyTaken)));
+    }
     if nkeys::KeyPair::from_public_key(&body.public_key).is_err() || !body.public_key.starts_with('U') {
         return Err(problem(Failure::Refused(Refusal::DeviceKeyInvalid)));
     }
@@ -44,14 +48,9 @@ async fn enrol(State(app): State<App>, enrolment: Write<Enrolment>) -> Result<Re
         operation: write.operation,
         traceparent: write.traceparent,
     };
-    let options = Options {
-        command_id: "enrol".to_owned(),
-        command_hash: Some(sha256_hex(format!("{} {}", body.setup_key, body.public_key).as_bytes())),
-        if_match: None,
-        dry_run: write.dry_run,
-    };
+    let options = Options { command_id: random_command_id(), dry_run: write.dry_run, ..Options::default() };
     let call = Call { org: org.clone(), origin, options };
-    let Accepted::Done(answer) = app.run(call, Command::EnrolDevice(body), None).await? else {
+    let Accepted::Done(answer) = app.run(call, Command::EnrolDevice(body)).await? else {
         return Err(Problem::new(Reason::QueryInvalid, "an enrolment cannot be tried").field("dry_run"));
     };
     let device: Device = serde_json::from_value(answer.body).map_err(Problem::internal)?;

@@ -1,6 +1,6 @@
 //! `/firewall/rules`: which traffic passes.
 
-use axum::extract::State;
+use axum::extract::{DefaultBodyLimit, State};
 use axum::response::Response;
 use gate::{Caller, Path, Problem, ProblemBody, Write, WriteOptions};
 use schemas::access::Verb;
@@ -13,8 +13,12 @@ use utoipa_axum::routes;
 use super::App;
 
 pub(super) fn router() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(create)).routes(routes!(order)).routes(routes!(replace, update, delete))
+    let order = OpenApiRouter::new().routes(routes!(order)).layer(DefaultBodyLimit::max(ORDER_BYTES_MAX));
+    OpenApiRouter::new().routes(routes!(create)).merge(order).routes(routes!(replace, update, delete))
 }
+
+/// The order of as many rules as an org may have.
+const ORDER_BYTES_MAX: usize = 4 << 20;
 
 /// What an order changed.
 #[derive(serde::Serialize, utoipa::ToSchema)]

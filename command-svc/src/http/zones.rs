@@ -1,4 +1,4 @@
-//! `/zones`: the networks behind interfaces. `/firewall/zones` is the same.
+//! `/zones`: the networks behind interfaces.
 
 use axum::extract::State;
 use axum::response::Response;
