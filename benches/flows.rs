@@ -5,9 +5,10 @@ use schemas::flow;
 use serde_json::json;
 use tokio::time::Instant;
 
-use crate::device::{SimDevice, batch};
+use crate::device::SimDevice;
 use crate::report::{Report, ms, per_second, percentile};
 use crate::rig::{Rig, wait_for};
+use crate::traffic::traffic;
 
 const DEVICES: usize = 4;
 const BATCHES: usize = 50;
@@ -23,7 +24,8 @@ pub(crate) async fn run(report: &mut Report) {
         let device = SimDevice::enrol(&rig, &key, &format!("edge-{n}")).await;
         let bus = device.connect().await;
         let payloads: Vec<Bytes> = (0..BATCHES)
-            .map(|it| Bytes::from(flow::encode(&batch(START_US + (it * 1_000_000) as i64, BATCH_ROWS)).unwrap()))
+            .map(|it| (START_US + (it * 1_000_000) as i64, (n * BATCHES + it) as u64))
+            .map(|(start_us, seed)| Bytes::from(flow::encode(&traffic(start_us, BATCH_ROWS, seed)).unwrap()))
             .collect();
         devices.push((bus, payloads));
     }
@@ -48,15 +50,16 @@ pub(crate) async fn run(report: &mut Report) {
     let count = json!(rows);
     wait_for("all rows in the table", async || rig.sql("SELECT count(*) FROM flows").await[0][0] == count).await;
     let durable = start.elapsed();
+    let stored = bytes_below(&rig.data.path().join("store"));
 
     report.section(
         "Flow rows, from batch to durable table",
         &format!(
-            "{DEVICES} devices send {BATCHES} batches of {BATCH_ROWS} rows each over the bus, one in flight a device ({:.1} bytes a row on the wire). \
+            "{DEVICES} devices send {BATCHES} batches of {BATCH_ROWS} rows of made-up traffic each over the bus, one in flight a device ({:.1} bytes a row on the wire). \
              Acknowledged: stored in JetStream with an fsync. Durable: sorted, written as Parquet, fsynced, in the catalogue, counted by SQL.",
             wire as f64 / rows as f64
         ),
-        &["rows", "acknowledged rows/s", "durable rows/s", "batch ack p50", "batch ack p99"],
+        &["rows", "acknowledged rows/s", "durable rows/s", "batch ack p50", "batch ack p99", "bytes a row on disk"],
     );
     report.row(&[
         rows.to_string(),
@@ -64,5 +67,15 @@ pub(crate) async fn run(report: &mut Report) {
         format!("{:.0}", per_second(rows, durable)),
         ms(percentile(&mut acks, 50)),
         ms(percentile(&mut acks, 99)),
+        format!("{:.1}", stored as f64 / rows as f64),
     ]);
+}
+
+fn bytes_below(folder: &std::path::Path) -> u64 {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
+    let sizes = entries.map(|entry| {
+        let metadata = entry.metadata().unwrap();
+        if metadata.is_dir() { bytes_below(&entry.path()) } else { metadata.len() }
+    });
+    sizes.sum()
 }

@@ -13,6 +13,7 @@ mod device;
 mod town;
 mod report;
 mod peer;
+mod traffic;
 mod commands;
 mod lag;
 mod flows;

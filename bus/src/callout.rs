@@ -43,6 +43,11 @@ pub struct Callout {
 /// A device's admission ends after this and is asked for again: a lost kick costs no more than that.
 const ADMISSION: Duration = Duration::from_secs(60 * 60);
 
+/// A device listens to its configs and to its answers.
+const SUBSCRIPTIONS_MAX: u32 = 16;
+/// A flow batch of the most rows, and room.
+const MESSAGE_BYTES_MAX: u32 = 4 << 20;
+
 #[derive(Deserialize)]
 struct Request {
     nats: RequestClaims,
@@ -163,10 +168,9 @@ fn permissions(org: &OrgId, device: DeviceId) -> Value {
             format!("$JS.API.DIRECT.GET.{}.{config}", subjects::DEVICES),
         ]},
         "sub": {"allow": [format!("device.{org}.{device}.>"), format!("{}.>", subjects::device_inbox(device))]},
-        "resp": {"max": 1, "ttl": 5_000_000_000_i64},
-        "subs": -1,
+        "subs": SUBSCRIPTIONS_MAX,
         "data": -1,
-        "payload": -1,
+        "payload": MESSAGE_BYTES_MAX,
     })
 }
 

@@ -61,6 +61,11 @@ impl Bus {
         self.client.statistics().connects.load(std::sync::atomic::Ordering::Relaxed)
     }
 
+    /// The largest message that the server takes, headers included.
+    pub fn payload_bytes_max(&self) -> usize {
+        self.client.max_payload()
+    }
+
     /// Waits until the connection is made anew, after it was made `connects` times. A reader would notice only by the
     /// absence of heartbeats, a quarter of a minute later.
     pub(crate) async fn made_anew(&self, connects: u64) {

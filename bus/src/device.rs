@@ -38,6 +38,11 @@ impl DeviceBus {
         self.bus.connected()
     }
 
+    /// How often the connection was made: it differs after each reconnect, however short the gap was.
+    pub fn connects(&self) -> u64 {
+        self.bus.connects()
+    }
+
     /// The config that was last pushed to this device.
     pub async fn last_config(&self) -> Result<Option<Bytes>, Error> {
         let subject = subjects::device_config(&self.org, self.device);
@@ -70,12 +75,10 @@ impl DeviceBus {
         self.bus.client.publish(subject, payload.into()).await.during("send a heartbeat")
     }
 
-    /// Sends a flow batch. Acknowledged means stored; after any error the same number is sent again.
+    /// Sends a flow batch. Acknowledged means stored; after any error the same number is sent again, and the table
+    /// takes each number once. There is no message id: the stream's ids are of all devices, and one could use up another's.
     pub async fn send_batch(&self, number: u64, payload: Bytes) -> Result<u64, Error> {
-        let message = PublishMessage::build()
-            .header(subjects::BATCH_HEADER, number.to_string())
-            .message_id(format!("{}-{number}", self.device))
-            .payload(payload);
+        let message = PublishMessage::build().header(subjects::BATCH_HEADER, number.to_string()).payload(payload);
         let subject = subjects::flows(&self.org, self.device);
         let sent = self.bus.jetstream.send_publish(subject, message).await.map_err(send_error)?;
         sent.await.map(|ack| ack.sequence).map_err(send_error)

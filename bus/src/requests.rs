@@ -33,7 +33,7 @@ impl Bus {
         let messages = self.client.queue_subscribe("agent.*.*.report", "command-svc".to_owned()).await;
         let bus = self.clone();
         Ok(messages.during("listen for reports")?.filter_map(move |message| {
-            let read = subjects::device_of(&message.subject).zip(serde_json::from_slice(&message.payload).ok());
+            let read = subjects::device_of(&message.subject).zip(bounded(&message.payload));
             let bus = bus.clone();
             let request =
                 read.map(|((org, device), report)| ReportRequest { org, device, report, reply: message.reply, bus });
@@ -45,8 +45,15 @@ impl Bus {
     pub async fn heartbeats(&self) -> Result<impl Stream<Item = (OrgId, DeviceId, Heartbeat)> + Send + use<>, Error> {
         let messages = self.client.queue_subscribe("agent.*.*.telemetry", "projector".to_owned()).await;
         Ok(messages.during("listen for heartbeats")?.filter_map(|message| {
-            let read = subjects::device_of(&message.subject).zip(serde_json::from_slice(&message.payload).ok());
+            let read = subjects::device_of(&message.subject).zip(bounded(&message.payload));
             futures::future::ready(read.map(|((org, device), heartbeat)| (org, device, heartbeat)))
         }))
     }
+}
+
+/// What a device says fits in this; more is not read.
+const SAID_BYTES_MAX: usize = 64 << 10;
+
+fn bounded<T: serde::de::DeserializeOwned>(payload: &[u8]) -> Option<T> {
+    (payload.len() <= SAID_BYTES_MAX).then(|| serde_json::from_slice(payload).ok()).flatten()
 }

@@ -28,9 +28,16 @@ impl Default for Topology {
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl Bus {
-    /// Makes the streams and buckets that are missing; existing ones are brought to this layout.
+    /// Makes the streams and buckets that are missing; existing ones are brought to this layout, but never to fewer
+    /// copies than they have.
     pub async fn ensure(&self, topology: &Topology) -> Result<(), Error> {
-        for config in streams(topology) {
+        for mut config in streams(topology) {
+            if let Ok(existing) = self.jetstream.get_stream(&config.name).await {
+                let existing = &existing.cached_info().config;
+                config.num_replicas = config.num_replicas.max(existing.num_replicas);
+                // How a stream is stored is settled when it is made.
+                config.persist_mode = existing.persist_mode;
+            }
             self.jetstream.create_or_update_stream(config).await.during("create a stream")?;
         }
         Ok(())
@@ -66,14 +73,19 @@ fn streams(topology: &Topology) -> Vec<Config> {
         Config {
             max_bytes: topology.flows_bytes_max,
             discard: DiscardPolicy::New,
-            duplicate_window: Duration::from_secs(600),
             ..truth(subjects::FLOWS, "flows.*.*")
         },
         Config { max_messages_per_subject: 4, ..derived(subjects::DEVICES, "device.*.*.config") },
         Config { max_age: 7 * DAY, max_bytes: 4 << 30, ..derived(subjects::FEED, "feed.>") },
         bucket(subjects::STATE_BUCKET),
         bucket(subjects::CREDENTIALS_BUCKET),
-        bucket(subjects::PARKED_BUCKET),
+        // Devices can fill this one: its oldest keys make room.
+        Config {
+            max_age: 30 * DAY,
+            max_bytes: 64 << 20,
+            discard: DiscardPolicy::Old,
+            ..bucket(subjects::PARKED_BUCKET)
+        },
         Config { max_age: topology.presence, ..bucket(subjects::PRESENCE_BUCKET) },
     ]
 }

@@ -1,6 +1,6 @@
 //! Admissions: which devices may connect to the bus. What is taken back is cut at once.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bus::Bus;
@@ -19,8 +19,11 @@ pub struct Admissions {
     callout: Callout,
     system: Bus,
     keyring: Keyring,
-    connections: Arc<Mutex<HashMap<String, Connection>>>,
+    connections: Arc<Mutex<HashMap<String, VecDeque<Connection>>>>,
 }
+
+/// Connections that are remembered of one key: a device has one, and a few old ones that the server has ended.
+const CONNECTIONS_MAX: usize = 16;
 
 impl Admissions {
     /// `system` is a connection in the system account.
@@ -49,21 +52,30 @@ impl Admissions {
             info!("refused the unknown device key {}", admission.public_key);
             return self.callout.refuse(admission, "the device is not enrolled").await;
         };
-        self.lock().insert(admission.public_key.clone(), admission.connection.clone());
+        self.remember(admission);
         self.callout.admit(admission, &org, id, now().timestamp()).await
     }
 
-    /// Ends the connection of a device whose key was taken back.
+    /// Ends the connections of a device whose key was taken back.
     pub async fn revoke(&self, public_key: &str) {
-        let connection = self.lock().remove(public_key);
-        if let Some(connection) = connection
-            && let Err(error) = self.system.kick(&connection).await
-        {
-            warn!("cannot end the connection of {public_key}: {error}");
+        let connections = self.lock().remove(public_key);
+        for connection in connections.into_iter().flatten() {
+            if let Err(error) = self.system.kick(&connection).await {
+                warn!("cannot end a connection of {public_key}: {error}");
+            }
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Connection>> {
+    fn remember(&self, admission: &Admission) {
+        let mut connections = self.lock();
+        let of_key = connections.entry(admission.public_key.clone()).or_default();
+        if of_key.len() >= CONNECTIONS_MAX {
+            of_key.pop_front();
+        }
+        of_key.push_back(admission.connection.clone());
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, VecDeque<Connection>>> {
         self.connections.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -20,7 +20,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::credentials;
 use crate::keys::InstanceKeys;
-use crate::nats_server::ACCOUNT;
+use crate::nats_server::DEVICE_ACCOUNT;
 
 /// How long the API may take to finish what it has begun.
 const DRAIN: Duration = Duration::from_secs(20);
@@ -31,13 +31,15 @@ pub(crate) struct Ground {
     pub(crate) keys: InstanceKeys,
     /// The root of the object store.
     pub(crate) store: PathBuf,
+    /// Copies of each stream.
+    pub(crate) replicas: usize,
 }
 
 impl Ground {
     /// Connects with the services' own key and makes what is missing on the bus.
     pub(crate) async fn bus(&self, name: &str) -> anyhow::Result<Bus> {
         let bus = self.connect(self.keys.service_user()?.seed()?, name).await?;
-        bus.ensure(&Topology::default()).await?;
+        bus.ensure(&Topology { replicas: self.replicas, ..Topology::default() }).await?;
         Ok(bus)
     }
 
@@ -55,7 +57,7 @@ impl Ground {
     ) -> anyhow::Result<CommandSvc> {
         let callout = self.connect(self.keys.callout_user()?.seed()?, "callout").await?;
         let system = self.connect(self.keys.system_user()?.seed()?, "system").await?;
-        let callout = Callout::new(callout, self.keys.admission_issuer()?, ACCOUNT);
+        let callout = Callout::new(callout, self.keys.admission_issuer()?, DEVICE_ACCOUNT);
         Ok(CommandSvc::bind(command_svc::Deps {
             bus: bus.clone(),
             gate: gate.clone(),

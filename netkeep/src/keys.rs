@@ -20,14 +20,7 @@ impl InstanceKeys {
         }
         let key: [u8; 32] = rand::random();
         let text: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
-        let mut file = std::fs::OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(path)
-            .with_context(|| format!("cannot create the key file {}", path.display()))?;
-        writeln!(file, "{text}")?;
-        file.sync_all()?;
+        write(path, &text).with_context(|| format!("cannot create the key file {}", path.display()))?;
         Ok(Self(key))
     }
 
@@ -86,4 +79,15 @@ impl InstanceKeys {
         mac.update(label.as_bytes());
         Ok(mac.finalize().into_bytes().into())
     }
+}
+
+/// Writes a file that is there whole or not at all, also after a power cut.
+fn write(path: &Path, text: &str) -> std::io::Result<()> {
+    let beside = path.with_extension("new");
+    let mut file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
+    writeln!(file, "{text}")?;
+    file.sync_all()?;
+    std::fs::rename(&beside, path)?;
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    std::fs::File::open(folder)?.sync_all()
 }

@@ -34,6 +34,8 @@ struct Cli {
 enum Part {
     /// Runs everything in this process, over a nats-server that it starts, watches and stops
     Up(Box<up::Config>),
+    /// Founds an org on an existing NATS and shows its owner's token
+    Found(Box<parts::FoundConfig>),
     /// Runs the write side against an existing NATS
     Command(Box<parts::CommandConfig>),
     /// Runs the read side against an existing NATS and object store
@@ -55,6 +57,7 @@ async fn main() -> std::process::ExitCode {
     let stop = signals::stop();
     let ended = match cli.part {
         Part::Up(config) => up::run(*config, stop).await,
+        Part::Found(config) => parts::found(*config).await,
         Part::Command(config) => parts::command(*config, stop).await,
         Part::Query(config) => parts::query(*config, stop).await,
         Part::Project(config) => parts::project(*config, stop).await,

@@ -15,11 +15,13 @@ use tracing::{debug, error, info, warn};
 
 use crate::keys::InstanceKeys;
 
-/// The account that services and devices share.
-pub(crate) const ACCOUNT: &str = "APP";
+/// The account that devices are placed in. It shares with the services' own just what devices need, and replies are
+/// the server's to carry: no device can have an answer delivered where it may not publish.
+pub(crate) const DEVICE_ACCOUNT: &str = "EDGE";
 /// Versions before this one lose data or lack what we need.
 const VERSION_MIN: (u32, u32) = (2, 15);
 const START_DEADLINE: Duration = Duration::from_secs(30);
+const ORPHAN_DEADLINE: Duration = Duration::from_secs(10);
 const STOP_DEADLINE: Duration = Duration::from_secs(20);
 const RESTART_PAUSE: Duration = Duration::from_secs(1);
 /// One commit or flow batch; the streams' own limits are lower.
@@ -41,11 +43,7 @@ impl NatsServer {
         listen: SocketAddr,
         keys: &InstanceKeys,
     ) -> anyhow::Result<Self> {
-        if let Err(error) = std::net::TcpListener::bind(listen) {
-            bail!(
-                "cannot listen for NATS on {listen}: {error}; is another netkeep or nats-server running? (--nats-listen)"
-            );
-        }
+        await_free(listen).await?;
         std::fs::create_dir_all(dir)?;
         let config = dir.join("nats-server.conf");
         std::fs::write(&config, configuration(&dir.join("data"), listen, keys)?)?;
@@ -103,6 +101,20 @@ impl NatsServer {
     }
 }
 
+/// Waits until nobody listens there: the server of a netkeep that was killed needs a moment to notice.
+async fn await_free(listen: SocketAddr) -> anyhow::Result<()> {
+    let deadline = Instant::now() + ORPHAN_DEADLINE;
+    while let Err(error) = std::net::TcpListener::bind(listen) {
+        if Instant::now() > deadline {
+            bail!(
+                "cannot listen for NATS on {listen}: {error}; is another netkeep or nats-server running? (--nats-listen)"
+            );
+        }
+        sleep(Duration::from_millis(100)).await;
+    }
+    Ok(())
+}
+
 /// Finds a nats-server that is new enough: as told, on the path, beside this program, or in a `.tools` folder above.
 pub(crate) async fn find(told: Option<&Path>) -> anyhow::Result<PathBuf> {
     let mut tried = String::new();
@@ -141,7 +153,7 @@ async fn version(program: &Path) -> anyhow::Result<(u32, u32)> {
     }
 }
 
-/// Accounts: services and devices in one, the callout in another, the system's own.
+/// Accounts: the services, the devices, the callout, and the system's own.
 pub(crate) fn configuration(data: &Path, listen: SocketAddr, keys: &InstanceKeys) -> anyhow::Result<String> {
     let service = keys.service_user()?.public_key();
     let callout = keys.callout_user()?.public_key();
@@ -149,7 +161,7 @@ pub(crate) fn configuration(data: &Path, listen: SocketAddr, keys: &InstanceKeys
     let issuer = keys.admission_issuer()?.public_key();
     let data = data.to_str().context("the data folder's path is not UTF-8")?;
     Ok(format!(
-        r#"# Written by netkeep at every start; changes are lost.
+        r#"# Written by netkeep; `netkeep up` writes its own at every start.
 server_name: netkeep
 listen: "{listen}"
 max_payload: {MESSAGE_BYTES_MAX}
@@ -159,7 +171,26 @@ jetstream {{
   sync_interval: always
 }}
 accounts {{
-  {ACCOUNT} {{ jetstream: enabled, users: [{{ nkey: {service} }}] }}
+  APP {{
+    jetstream: enabled
+    users: [{{ nkey: {service} }}]
+    exports: [
+      {{ service: "agent.*.*.report" }}
+      {{ service: "agent.*.*.telemetry" }}
+      {{ service: "flows.*.*" }}
+      {{ service: "$JS.API.DIRECT.GET.DEVICES.>" }}
+      {{ stream: "device.*.*.config" }}
+    ]
+  }}
+  {DEVICE_ACCOUNT} {{
+    imports: [
+      {{ service: {{ account: APP, subject: "agent.*.*.report" }} }}
+      {{ service: {{ account: APP, subject: "agent.*.*.telemetry" }} }}
+      {{ service: {{ account: APP, subject: "flows.*.*" }} }}
+      {{ service: {{ account: APP, subject: "$JS.API.DIRECT.GET.DEVICES.>" }} }}
+      {{ stream: {{ account: APP, subject: "device.*.*.config" }} }}
+    ]
+  }}
   AUTH {{ users: [{{ nkey: {callout} }}] }}
   SYS {{ users: [{{ nkey: {system} }}] }}
 }}

@@ -2,12 +2,16 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use command_svc::journal::Journal;
+use command_svc::orgs::Orgs;
+use schemas::id::OrgId;
 use tokio_util::sync::CancellationToken;
 
 use crate::control::{Ground, Layers, feed_keyring, gate, listen, serve};
 use crate::keys::InstanceKeys;
-use crate::nats_server;
+use crate::{founding, nats_server};
 
 /// Where the bus is and who we are on it.
 #[derive(Debug, clap::Args)]
@@ -18,6 +22,18 @@ pub(crate) struct BusConfig {
     /// The key file that the NATS configuration was made with (`netkeep nats-config`)
     #[arg(long, env = "NETKEEP_KEYS", default_value = "netkeep-data/instance.key")]
     keys: PathBuf,
+    /// Copies of each stream on a NATS cluster: 1, 3 or 5; what has more keeps them
+    #[arg(long, env = "NETKEEP_REPLICAS", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=5))]
+    replicas: u8,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct FoundConfig {
+    #[command(flatten)]
+    bus: BusConfig,
+    /// The org to found; one that is there gets another owner
+    #[arg(long, env = "NETKEEP_ORG", default_value = "default")]
+    org: OrgId,
 }
 
 #[derive(Debug, clap::Args)]
@@ -80,8 +96,21 @@ pub(crate) struct NatsConfig {
 
 impl BusConfig {
     fn ground(&self, store: PathBuf) -> anyhow::Result<Ground> {
-        Ok(Ground { nats_urls: self.nats_url.clone(), keys: InstanceKeys::load(&self.keys)?, store })
+        let keys = InstanceKeys::load(&self.keys)?;
+        Ok(Ground { nats_urls: self.nats_url.clone(), keys, store, replicas: usize::from(self.replicas) })
     }
+}
+
+/// Founds an org on a NATS of the user's own, and shows its owner's token.
+pub(crate) async fn found(config: FoundConfig) -> anyhow::Result<()> {
+    use std::io::Write;
+    let ground = config.bus.ground(PathBuf::new())?;
+    let bus = ground.bus("found").await?;
+    let secrets = ground.secrets()?;
+    let orgs = Orgs::new(Journal::jetstream(&bus), Arc::new(|_, _| {}), secrets.clone());
+    let token = founding::found(&orgs, &secrets, &config.org).await?;
+    orgs.drain().await;
+    Ok(writeln!(std::io::stdout().lock(), "NETKEEP_TOKEN={token}")?)
 }
 
 pub(crate) async fn command(config: CommandConfig, stop: CancellationToken) -> anyhow::Result<()> {

@@ -60,7 +60,7 @@ pub(crate) async fn run(config: Config, stop: CancellationToken) -> anyhow::Resu
     let keys = InstanceKeys::load_or_create(&data.join("instance.key"))?;
     let nats = NatsServer::start(&program, &data.join("nats"), config.nats_listen, &keys).await?;
     let nats_url = format!("nats://{}", reachable(config.nats_listen));
-    let ground = Ground { nats_urls: vec![nats_url.clone()], keys, store: data.join("store") };
+    let ground = Ground { nats_urls: vec![nats_url.clone()], keys, store: data.join("store"), replicas: 1 };
     let mut layers = Layers::default();
     layers.push(|stop| nats.run(stop));
 
@@ -92,9 +92,10 @@ pub(crate) async fn run(config: Config, stop: CancellationToken) -> anyhow::Resu
 
 /// Makes the data folder, readable by its owner only, and keeps other netkeeps out of it.
 fn own(dir: &Path) -> anyhow::Result<File> {
-    use std::os::unix::fs::DirBuilderExt;
-    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir);
-    made.with_context(|| format!("cannot create the data folder {}", dir.display()))?;
+    use std::os::unix::fs::PermissionsExt;
+    let made = std::fs::create_dir_all(dir);
+    let closed = made.and_then(|()| std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o700)));
+    closed.with_context(|| format!("cannot make the data folder {} one's own", dir.display()))?;
     let lock = File::create(dir.join("lock"))?;
     match lock.try_lock() {
         Ok(()) => Ok(lock),

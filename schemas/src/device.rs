@@ -104,7 +104,7 @@ pub struct ApplyFailure {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Device {
     pub id: DeviceId,
-    /// The org revision of this device's last change; also its ETag.
+    /// The org revision of the last change that somebody made to this device; also its ETag.
     pub revision: u64,
     pub name: Name,
     pub description: Description,

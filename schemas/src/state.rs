@@ -90,13 +90,13 @@ impl OrgState {
             Event::DeviceEnrolled { device } | Event::DeviceUpdated { device, .. } => self.put_device(device.clone()),
             Event::DeviceDeleted { id, .. } => self.remove_device(*id),
             Event::DeviceConfigApplied { id, applied } => {
-                self.change_device(*id, revision, time, |device| {
+                self.change_device(*id, |device| {
                     device.applied = Some(applied.clone());
                     device.failure = None;
                 });
             }
             Event::DeviceConfigFailed { id, failure } => {
-                self.change_device(*id, revision, time, |device| device.failure = Some(failure.clone()));
+                self.change_device(*id, |device| device.failure = Some(failure.clone()));
             }
         }
     }
@@ -167,12 +167,10 @@ impl OrgState {
         self.devices.insert(device.id, Arc::new(device));
     }
 
-    fn change_device(&mut self, id: DeviceId, revision: u64, time: DateTime<Utc>, change: impl FnOnce(&mut Device)) {
+    /// What a device says of itself does not make it another revision: nobody's `If-Match` fails for it.
+    fn change_device(&mut self, id: DeviceId, change: impl FnOnce(&mut Device)) {
         if let Some(device) = self.devices.get_mut(&id) {
-            let device = Arc::make_mut(device);
-            change(device);
-            device.revision = revision;
-            device.updated_at = time;
+            change(Arc::make_mut(device));
         }
     }
 

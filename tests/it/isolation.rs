@@ -88,9 +88,39 @@ async fn a_device_reaches_nothing_of_another() {
             .is_ok_and(|answer| answer.status.is_none() && !answer.payload.is_empty())
     })
     .await;
-    let report = json!({"revision": 1, "hash": "h", "outcome": {"outcome": "applied"}, "at": "2026-01-01T00:00:00Z"});
+    let report = json!({"revision": 1, "hash": "ab".repeat(32), "outcome": {"outcome": "applied"}, "at": "2026-01-01T00:00:00Z"});
     let answer = client.request(format!("agent.default.{me}.report"), report.to_string().into()).await.unwrap();
     assert!(String::from_utf8_lossy(&answer.payload).contains("recorded"), "{:?}", answer.payload);
+}
+
+/// A reply subject is a place where somebody else publishes on the device's behalf.
+#[tokio::test]
+async fn a_device_has_nothing_delivered_where_it_may_not_publish() {
+    let rig = Rig::start().await;
+    let device = SimDevice::enrol(&rig, &rig.setup_key("fleet").await, "a").await;
+    let (client, _) = raw(&rig, &device).await;
+    let me = device.enrolled.device.id;
+    let report = json!({"revision": 1, "hash": "ab".repeat(32), "outcome": {"outcome": "applied"}, "at": "2026-01-01T00:00:00Z"});
+    let asks = [
+        (format!("agent.default.{me}.report"), report.to_string()),
+        (format!("flows.default.{me}"), "not a batch".to_owned()),
+        (format!("$JS.API.DIRECT.GET.DEVICES.device.default.{me}.config"), String::new()),
+    ];
+    for target in ["events.default", "files.default", "$KV.credentials.secret.x", "feed.default.rules.x.created"] {
+        for (subject, payload) in &asks {
+            client.publish_with_reply(subject.clone(), target, payload.clone().into()).await.unwrap();
+        }
+    }
+    client.flush().await.unwrap();
+    // The report was read, so that its answer went somewhere; what else would have come has come before.
+    let reported = async || rig.get("/api/v1/events?type=device.config_applied").await.json["meta"]["total"] == 1;
+    wait_for("the report to be read", reported).await;
+    let rule = json!({"name": "a", "zone_from": "WAN", "zone_to": "LAN", "action": "drop"});
+    let created = rig.post("/api/v1/firewall/rules", rule).await;
+    assert_eq!(created.status, 201, "{}", created.json);
+    assert_eq!(rig.get_after("/api/v1/history/verify", &created).await.json["ok"], true);
+    let last: u64 = created.header("netkeep-position").parse().unwrap();
+    assert_eq!(last, 7, "founding, owner, token, setup key, device, report and this rule, and nothing else");
 }
 
 #[tokio::test]

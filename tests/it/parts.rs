@@ -55,6 +55,15 @@ async fn the_parts_do_together_what_up_does_alone() {
     let _server = Command::new(program).arg("-c").arg(config).stderr(Stdio::null()).kill_on_drop(true).spawn().unwrap();
     wait_for("nats-server", async || tokio::net::TcpStream::connect(nats).await.is_ok()).await;
 
+    let founded = Command::new(netkeep())
+        .args(["found", "--org", "second", "--nats-url", &format!("nats://{nats}"), "--keys"])
+        .arg(data.path().join("instance.key"))
+        .output()
+        .await
+        .unwrap();
+    let second = String::from_utf8(founded.stdout).unwrap();
+    let second = second.trim().strip_prefix("NETKEEP_TOKEN=").expect("a token").to_owned();
+
     let (command, query) = (free(any()), free(any()));
     let store = data.path().join("store");
     let store = store.to_str().unwrap();
@@ -74,4 +83,7 @@ async fn the_parts_do_together_what_up_does_alone() {
     let seen = call(Method::GET, query).header("Netkeep-Min-Position", created.header("netkeep-position"));
     let names = send(seen).await.json.to_string();
     assert!(names.contains("BEFORE") && names.contains("AFTER"), "{names}");
+    let theirs = send(rig.http.get(format!("http://{query}/api/v1/zones")).bearer_auth(&second)).await;
+    assert_eq!((theirs.status.as_u16(), &theirs.json["meta"]["total"]), (200, &json!(5)), "{}", theirs.json);
+    assert!(!theirs.json.to_string().contains("BEFORE"), "one org sees nothing of another");
 }
