@@ -13,6 +13,7 @@ use schemas::subjects;
 use schemas::view::Desired;
 
 use crate::counts::Counts;
+use crate::parked::park_large;
 
 mod signed;
 
@@ -48,6 +49,14 @@ struct Told {
     announced: bool,
 }
 
+/// What is new for devices.
+#[derive(Default)]
+struct Compiled {
+    signed: Vec<Signed>,
+    /// Devices whose config is larger than a message, and how large: they keep what they have.
+    large: Vec<(DeviceId, usize)>,
+}
+
 /// A desired key to write, or (without a value) to delete.
 pub(crate) type DesiredKey = (String, Option<Bytes>);
 
@@ -77,7 +86,12 @@ impl Configs {
         }
         for devices in there.chunks(COMPILED_MAX) {
             self.recall(org, devices, pushed).await?;
-            for signed in self.compile(org, state, devices, pushed).await? {
+            let Compiled { signed, large } = self.compile(org, state, devices, pushed).await?;
+            for (device, bytes) in large {
+                let key = format!("config.{org}.{device}");
+                park_large(&self.bus, &self.counts, &key, org, state.revision, bytes).await?;
+            }
+            for signed in signed {
                 let sequence = self.bus.push_config(org, signed.device, signed.message.clone()).await?;
                 self.counts.configs_pushed.add(1);
                 self.note_last(sequence, org, &signed);
@@ -142,17 +156,23 @@ impl Configs {
         state: &OrgState,
         devices: &[DeviceId],
         pushed: &Pushed,
-    ) -> anyhow::Result<Vec<Signed>> {
+    ) -> anyhow::Result<Compiled> {
         let content = |id: &DeviceId| pushed.0.get(id).and_then(|told| told.content.clone());
         let contents: BTreeMap<DeviceId, Option<String>> = devices.iter().map(|id| (*id, content(id))).collect();
         let (org, state, key) = (org.clone(), state.clone(), self.key.clone());
+        let bytes_max = self.bus.payload_bytes_max();
         let compile = move || {
-            let mut new = Vec::new();
+            let mut compiled = Compiled::default();
             for (device, content) in contents {
                 let Some((mode, ruleset)) = policy::compile(&state, device) else { continue };
-                new.extend(seal(&key, &org, device, state.revision, mode, ruleset, content.as_deref())?);
+                match seal(&key, &org, device, state.revision, mode, ruleset, content.as_deref())? {
+                    Some(signed) if signed.message.len() > bytes_max => {
+                        compiled.large.push((device, signed.message.len()));
+                    }
+                    signed => compiled.signed.extend(signed),
+                }
             }
-            Ok(new)
+            Ok(compiled)
         };
         tokio::task::spawn_blocking(compile).await?
     }

@@ -10,6 +10,8 @@ pub struct Counts {
     pub configs_pushed: Count,
     pub feed_published: Count,
     pub events_parked: Count,
+    /// Configs, read models and events for the feed that are larger than a message may be.
+    pub values_parked: Count,
     pub heartbeats: Count,
     pub flow_rows_written: Count,
     pub flow_files_written: Count,

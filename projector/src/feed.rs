@@ -8,6 +8,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use tokio_util::sync::CancellationToken;
 
 use crate::counts::Counts;
+use crate::parked::park_large;
 use crate::pending::Pending;
 use crate::retry::{Patience, until_done};
 use crate::views::fold::Happened;
@@ -21,6 +22,8 @@ pub(crate) struct Feed {
 
 /// How long the feed keeps an event. What is older was published and has left the feed, or comes too late for it.
 const KEPT: TimeDelta = TimeDelta::days(7);
+/// What an event's headers have at most.
+const HEADERS_BYTES_MAX: usize = 1_024;
 
 impl Feed {
     pub(crate) fn new(bus: Bus, counts: Arc<Counts>) -> Self {
@@ -42,13 +45,14 @@ impl Feed {
     /// Publishes the new ones among `events`, in order. Returns early only if the projector stops.
     pub(crate) async fn publish(&mut self, stop: &CancellationToken, events: &[Happened], now: DateTime<Utc>) {
         let new: Vec<&Happened> = events.iter().filter(|event| is_new(self.end, event, now)).collect();
-        let Some(last) = new.last() else { return };
-        let end = FeedEnd { position: last.position, revision: last.recorded.meta.revision };
+        if new.is_empty() {
+            return;
+        }
         let mut patience = Patience::new(stop, "publish on the feed");
         loop {
             // The server drops those that an earlier try has stored: they carry their event ids.
             match self.try_publish(&new).await {
-                Ok(published) => {
+                Ok((published, end)) => {
                     self.counts.feed_published.add(published);
                     self.end = end;
                     return;
@@ -59,13 +63,23 @@ impl Feed {
         }
     }
 
-    async fn try_publish(&self, events: &[&Happened]) -> Result<u64, bus::Error> {
-        let mut pending = Pending::new();
+    /// Publishes what fits a message, and says how many did and where the feed ends then.
+    async fn try_publish(&self, events: &[&Happened]) -> Result<(u64, FeedEnd), bus::Error> {
+        let bytes_max = self.bus.payload_bytes_max().saturating_sub(HEADERS_BYTES_MAX);
+        let (mut pending, mut end) = (Pending::new(), self.end);
         for event in events {
-            let publish = self.bus.publish_feed(&event.recorded, event.stored.get(), event.position);
+            let (meta, stored) = (&event.recorded.meta, event.stored.get());
+            let (position, revision) = (event.position, meta.revision);
+            if stored.len() > bytes_max {
+                let key = format!("feed.{}.{revision}", meta.org);
+                park_large(&self.bus, &self.counts, &key, &meta.org, revision, stored.len()).await?;
+                continue;
+            }
+            let publish = self.bus.publish_feed(&event.recorded, stored, position);
             pending.push(publish.await?).await?;
+            end = FeedEnd { position, revision };
         }
-        pending.settle().await
+        Ok((pending.settle().await?, end))
     }
 }
 

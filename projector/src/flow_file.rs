@@ -12,7 +12,7 @@ mod order;
 mod stats;
 mod writing;
 
-pub use inspect::{BadBatch, DECODED_BYTES_MAX, Extent, HOURS_MAX, decode, inspect};
+pub use inspect::{AHEAD_MINUTES_MAX, BadBatch, DECODED_BYTES_MAX, Extent, HOURS_MAX, decode, inspect};
 pub use writing::ROW_GROUP_ROWS_MAX;
 
 /// Rows of one device.

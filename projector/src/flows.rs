@@ -21,7 +21,7 @@ use crate::flow_file::BadBatch;
 use crate::flows::catalogue::follow;
 use crate::flows::landing::Landing;
 use crate::flows::unpack::{Unpacked, unpack};
-use crate::parked::{ParkedBatch, head, park};
+use crate::parked::{ParkedBatch, head, park, reason};
 use crate::retry::Patience;
 use crate::store::Store;
 
@@ -147,7 +147,7 @@ impl Flows {
         let rows_max = self.config.flow_flush_rows_max as usize;
         let limit = unpack::within(waiting, rows_max, UNPACKED_BYTES_MAX);
         let payloads = waiting.iter().take(limit).map(|message| self.is_new(message).then(|| message.payload.clone()));
-        let unpacked = unpack(payloads.collect(), self.config.threads()).await;
+        let unpacked = unpack(payloads.collect(), self.config.threads(), clock::now()).await;
 
         let mut hours: BTreeMap<OrgId, BTreeSet<i64>> = BTreeMap::new();
         let mut sent: BTreeMap<DeviceId, u64> = BTreeMap::new();
@@ -229,7 +229,7 @@ impl Flows {
             device: *device,
             sequence: *sequence,
             batch: *batch,
-            error: error.to_string(),
+            error: reason(error),
             bytes: payload.len(),
             head: head(payload),
             at: clock::now(),

@@ -1,8 +1,9 @@
-//! Patience: what must be done is tried again until it is done or the projector stops.
+//! What must be done is tried again until it is done or the projector stops: with patience, or beside other work.
 
 use std::fmt::Display;
 use std::time::Duration;
 
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
@@ -31,6 +32,26 @@ impl<'a> Patience<'a> {
                 true
             }
         }
+    }
+}
+
+/// A pause after each failure in a row, ever longer, of what is tried again beside other work.
+#[derive(Debug, Default)]
+pub(crate) struct Pause {
+    until: Option<Instant>,
+    length: Duration,
+}
+
+impl Pause {
+    pub(crate) fn is_over(&self) -> bool {
+        self.until.is_none_or(|until| until <= Instant::now())
+    }
+
+    /// Logs the failure and begins the next pause.
+    pub(crate) fn after(&mut self, what: &str, error: &impl Display) {
+        warn!("cannot {what} (will try again): {error}");
+        self.length = (self.length * 2).clamp(FIRST, LAST);
+        self.until = Some(Instant::now() + self.length);
     }
 }
 

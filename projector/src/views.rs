@@ -16,7 +16,7 @@ use crate::clock;
 use crate::configs::Configs;
 use crate::counts::Counts;
 use crate::feed::Feed;
-use crate::parked::{ParkedCommit, park};
+use crate::parked::{ParkedCommit, park, reason};
 use crate::retry::until_done;
 use crate::views::fold::{Happened, Undigested};
 use crate::views::view::View;
@@ -80,15 +80,20 @@ impl Views {
             if is_caught_up && self.has_lost(stop).await? {
                 return Some(Lost);
             }
-            let Some(last) = chunk.last().map(|message| message.position) else { continue };
+            if chunk.is_empty() && !self.views.values().any(View::is_due) {
+                continue;
+            }
             let happened = self.fold(stop, &chunk, end).await?;
-            if !is_caught_up && last >= end {
+            if let Some(last) = chunk.last().map(|message| message.position)
+                && !is_caught_up
+                && last >= end
+            {
                 is_caught_up = true;
                 info!(orgs = self.views.len(), "the read models have caught up with the event log at {last}");
                 self.views.values_mut().for_each(View::note_all_devices);
             }
             if is_caught_up {
-                self.flush(stop).await;
+                self.flush().await;
             }
             self.feed.publish(stop, &happened, clock::now()).await;
             if is_caught_up && self.bus.connects() != self.connects {
@@ -154,15 +159,17 @@ impl Views {
         let LogMessage { org, position, .. } = message;
         error!("the commit of {org} at {position} cannot be digested, the org is not projected further: {undigested}");
         self.counts.events_parked.add(1);
-        let parked = ParkedCommit { org, position: *position, error: undigested.to_string(), at: clock::now() };
+        let parked = ParkedCommit { org, position: *position, error: reason(undigested), at: clock::now() };
         park(&self.bus, stop, &format!("events.{org}.{position}"), &parked).await.then_some(())
     }
 
-    async fn flush(&mut self, stop: &CancellationToken) {
+    /// Tries once for each org that has something to write: an org that fails has its turn again and holds up no other.
+    async fn flush(&mut self) {
         let Self { bus, configs, counts, views, .. } = self;
-        let changed = views.values_mut().filter(|view| view.has_changes());
-        futures::stream::iter(changed)
-            .for_each_concurrent(ORGS_MAX, |view| view.flush(bus, configs, counts, stop))
-            .await;
+        let (bus, configs, counts) = (&*bus, &*configs, &**counts);
+        let mut due: Vec<&mut View> = views.values_mut().filter(|view| view.is_due()).collect();
+        // Who may come in does not wait for anybody's rulesets.
+        futures::stream::iter(&mut due).for_each_concurrent(ORGS_MAX, |view| view.flush_credentials(bus, counts)).await;
+        futures::stream::iter(due).for_each_concurrent(ORGS_MAX, |view| view.flush(bus, configs, counts)).await;
     }
 }

@@ -6,6 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::TimestampMicrosecondType;
 use arrow::ipc;
+use chrono::{DateTime, TimeDelta, Utc};
 use schemas::flow::BATCH_ROWS_MAX;
 
 use super::hour_of;
@@ -14,6 +15,8 @@ use super::hour_of;
 pub const DECODED_BYTES_MAX: usize = 16 << 20;
 /// The most hours that the rows of one batch fall in: each is a file.
 pub const HOURS_MAX: usize = 24;
+/// How far ahead of the clock here a row may be.
+pub const AHEAD_MINUTES_MAX: i64 = 60;
 
 /// How large a batch says it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +36,10 @@ pub enum BadBatch {
     TooManyRows,
     #[error("its rows fall in more than {HOURS_MAX} hours")]
     TooManyHours,
+    #[error("its clock is wrong: a row is more than {AHEAD_MINUTES_MAX} minutes ahead of the time of its arrival")]
+    BadClock,
+    #[error("it is packed in another way than with zstd")]
+    Codec,
     #[error("not a flow batch: {0}")]
     Content(String),
 }
@@ -74,19 +81,23 @@ pub fn inspect(payload: &[u8]) -> Result<Extent, BadBatch> {
     Ok(extent)
 }
 
-/// Unpacks a batch, and says in which hours its rows fall.
-pub fn decode(payload: &[u8]) -> Result<(Vec<RecordBatch>, BTreeSet<i64>), BadBatch> {
+/// Unpacks a batch that is there at `now`, and says in which hours its rows fall.
+pub fn decode(payload: &[u8], now: DateTime<Utc>) -> Result<(Vec<RecordBatch>, BTreeSet<i64>), BadBatch> {
     inspect(payload)?;
     // The decoder asserts some of what it reads.
     let decoded = catch_unwind(AssertUnwindSafe(|| schemas::flow::decode(payload)));
     let decoded = decoded.map_err(|_| BadBatch::Content("the decoder gave up".to_owned()))?;
     let batches = decoded.map_err(|error| BadBatch::Content(error.to_string()))?;
+    let latest_us = (now + TimeDelta::minutes(AHEAD_MINUTES_MAX)).timestamp_micros();
     let mut hours = BTreeSet::new();
     for batch in &batches {
         let times = batch.column_by_name("time").and_then(|times| times.as_primitive_opt::<TimestampMicrosecondType>());
         let times = times.ok_or_else(|| BadBatch::Content("no times".to_owned()))?;
         let mut last = None;
         for time in times.values() {
+            if *time > latest_us {
+                return Err(BadBatch::BadClock);
+            }
             let hour = hour_of(*time);
             if last != Some(hour) {
                 hours.insert(hour);
@@ -102,7 +113,12 @@ pub fn decode(payload: &[u8]) -> Result<(Vec<RecordBatch>, BTreeSet<i64>), BadBa
 
 /// What the buffers of one message have when they are unpacked: each packed one begins with that number.
 fn unpacked_bytes(rows: &ipc::RecordBatch<'_>, body: &[u8]) -> Result<usize, BadBatch> {
-    let is_packed = rows.compression().is_some();
+    let packed = rows.compression();
+    // The decoder unpacks LZ4 without a bound and compares lengths afterwards.
+    if packed.is_some_and(|packed| packed.codec() != ipc::CompressionType::ZSTD) {
+        return Err(BadBatch::Codec);
+    }
+    let is_packed = packed.is_some();
     let mut total = 0usize;
     for buffer in rows.buffers().into_iter().flatten() {
         let buffer = usize::try_from(buffer.offset()).ok().zip(usize::try_from(buffer.length()).ok());

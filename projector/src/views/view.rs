@@ -6,13 +6,13 @@ use schemas::id::OrgId;
 use schemas::subjects;
 use schemas::view::Head;
 use serde::{Deserialize, Serialize};
-use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use crate::configs::{Configs, DesiredKey, Pushed};
 use crate::counts::Counts;
+use crate::parked::park_large;
 use crate::pending::Pending;
-use crate::retry::Patience;
+use crate::retry::Pause;
 use crate::views::changes::{Affected, Changes};
 use crate::views::fold::{Fold, Happened};
 
@@ -28,6 +28,9 @@ pub(super) struct View {
     credentials: u64,
     changes: Changes,
     pushed: Pushed,
+    /// After failures. Credentials have their own: a revoked one does not wait for a ruleset.
+    credentials_pause: Pause,
+    models_pause: Pause,
 }
 
 /// How far an org's credentials are. Another bucket than the read models: each keeps its own position, so that a
@@ -59,6 +62,8 @@ impl View {
             credentials: within(credentials),
             changes: Changes::default(),
             pushed: Pushed::default(),
+            credentials_pause: Pause::default(),
+            models_pause: Pause::default(),
         })
     }
 
@@ -83,43 +88,52 @@ impl View {
         self.changes.devices.add_all();
     }
 
-    pub(super) fn has_changes(&self) -> bool {
-        self.fold.position > self.head || !self.changes.credentials.is_empty() || self.changes.devices != Affected::None
+    /// Whether there is something to write, and no failure was just before.
+    pub(super) fn is_due(&self) -> bool {
+        self.credentials_are_due() || self.models_are_due()
     }
 
-    /// Writes what changed, the head key last. Returns early only if the projector stops.
-    pub(super) async fn flush(&mut self, bus: &Bus, configs: &Configs, counts: &Counts, stop: &CancellationToken) {
-        let mut patience = Patience::new(stop, "write the read models");
-        loop {
-            match self.try_flush(bus, configs).await {
-                Ok(written) => return counts.keys_written.add(written),
-                Err(error) if patience.after(&error).await => {}
-                Err(_) => return,
+    fn credentials_are_due(&self) -> bool {
+        !self.changes.credentials.is_empty() && self.credentials_pause.is_over()
+    }
+
+    /// The head covers the credentials too: they come first.
+    fn models_are_due(&self) -> bool {
+        let is_changed = self.fold.position > self.head || self.changes.devices != Affected::None;
+        is_changed && self.changes.credentials.is_empty() && self.models_pause.is_over()
+    }
+
+    /// Tries once to write the credentials that changed.
+    pub(super) async fn flush_credentials(&mut self, bus: &Bus, counts: &Counts) {
+        if !self.credentials_are_due() {
+            return;
+        }
+        match self.write_credentials(bus).await {
+            Ok(written) => {
+                counts.keys_written.add(written);
+                self.credentials_pause = Pause::default();
             }
+            Err(error) => self.credentials_pause.after(&format!("write the credentials of {}", self.org), &error),
         }
     }
 
-    async fn try_flush(&mut self, bus: &Bus, configs: &Configs) -> anyhow::Result<u64> {
-        let mut pending = Pending::new();
-        self.write_credentials(bus, &mut pending).await?;
-        self.write_resources(bus, &mut pending).await?;
-        let devices = self.changes.devices.ids(&self.fold.state);
-        let desired = configs.push(&self.org, &self.fold.state, devices.clone(), &mut self.pushed).await?;
-        let is_told = !desired.is_empty();
-        write_desired(bus, desired, &mut pending).await?;
-        // A write may be lost while a later one is stored: what the positions cover is stored before they are sent.
-        let written = pending.settle().await? + self.write_positions(bus, is_told).await?;
-        self.pushed.announce(&devices);
-        self.head = self.head.max(self.fold.position);
-        if !self.changes.credentials.is_empty() {
-            self.credentials = self.fold.position;
+    /// Tries once to write the rest of what changed, the head key last.
+    pub(super) async fn flush(&mut self, bus: &Bus, configs: &Configs, counts: &Counts) {
+        if !self.models_are_due() {
+            return;
         }
-        self.changes = Changes::default();
-        Ok(written)
+        match self.write_models(bus, configs, counts).await {
+            Ok(written) => {
+                counts.keys_written.add(written);
+                self.models_pause = Pause::default();
+            }
+            Err(error) => self.models_pause.after(&format!("write the read models of {}", self.org), &error),
+        }
     }
 
-    async fn write_credentials(&self, bus: &Bus, pending: &mut Pending) -> anyhow::Result<()> {
+    async fn write_credentials(&mut self, bus: &Bus) -> anyhow::Result<u64> {
         let bucket = bus.bucket(subjects::CREDENTIALS_BUCKET);
+        let mut pending = Pending::new();
         for (key, credential) in &self.changes.credentials {
             let write = match credential {
                 Some(credential) => bucket.put(key, Bytes::from(serde_json::to_vec(credential)?)).await?,
@@ -127,14 +141,41 @@ impl View {
             };
             pending.push(write).await?;
         }
-        Ok(())
+        // A write may be lost while a later one is stored: what a position covers is stored before it is sent.
+        let written = pending.settle().await?;
+        let position = self.fold.position;
+        let value = Bytes::from(serde_json::to_vec(&CredentialsAt { position })?);
+        bucket.put(&credentials_at_key(&self.org), value).await?.await?;
+        self.credentials = position;
+        self.changes.credentials.clear();
+        Ok(written + 1)
     }
 
-    async fn write_resources(&self, bus: &Bus, pending: &mut Pending) -> anyhow::Result<()> {
+    async fn write_models(&mut self, bus: &Bus, configs: &Configs, counts: &Counts) -> anyhow::Result<u64> {
+        let mut pending = Pending::new();
+        self.write_resources(bus, counts, &mut pending).await?;
+        let devices = self.changes.devices.ids(&self.fold.state);
+        let desired = configs.push(&self.org, &self.fold.state, devices.clone(), &mut self.pushed).await?;
+        let is_told = !desired.is_empty();
+        write_desired(bus, desired, &mut pending).await?;
+        let written = pending.settle().await? + self.write_head(bus, is_told).await?;
+        self.pushed.announce(&devices);
+        self.head = self.head.max(self.fold.position);
+        self.changes = Changes::default();
+        Ok(written)
+    }
+
+    /// Writes read models. One that is too large for the bus stays as it was.
+    async fn write_resources(&self, bus: &Bus, counts: &Counts, pending: &mut Pending) -> anyhow::Result<()> {
         let bucket = bus.bucket(subjects::STATE_BUCKET);
         for resource in &self.changes.resources {
             let key = resource.key(&self.org);
             let write = match resource.value(&self.fold.state)? {
+                Some(value) if value.len() > bus.payload_bytes_max() => {
+                    let (parked, revision) = (format!("state.{key}"), self.fold.state.revision);
+                    park_large(bus, counts, &parked, &self.org, revision, value.len()).await?;
+                    continue;
+                }
                 Some(value) => bucket.put(&key, value).await?,
                 None => bucket.delete(&key).await?,
             };
@@ -143,21 +184,15 @@ impl View {
         Ok(())
     }
 
-    async fn write_positions(&self, bus: &Bus, is_told: bool) -> anyhow::Result<u64> {
-        let mut pending = Pending::new();
+    async fn write_head(&self, bus: &Bus, is_told: bool) -> anyhow::Result<u64> {
         let position = self.fold.position;
-        if !self.changes.credentials.is_empty() {
-            let value = Bytes::from(serde_json::to_vec(&CredentialsAt { position })?);
-            let bucket = bus.bucket(subjects::CREDENTIALS_BUCKET);
-            pending.push(bucket.put(&credentials_at_key(&self.org), value).await?).await?;
-        }
         // Readers show what is before a head: desired keys need one too, where no commit asked for them.
-        if position > self.head || is_told {
-            let value = Bytes::from(serde_json::to_vec(&Head { position, revision: self.fold.state.revision })?);
-            let bucket = bus.bucket(subjects::STATE_BUCKET);
-            pending.push(bucket.put(&subjects::head_key(&self.org), value).await?).await?;
+        if position <= self.head && !is_told {
+            return Ok(0);
         }
-        Ok(pending.settle().await?)
+        let value = Bytes::from(serde_json::to_vec(&Head { position, revision: self.fold.state.revision })?);
+        bus.bucket(subjects::STATE_BUCKET).put(&subjects::head_key(&self.org), value).await?.await?;
+        Ok(1)
     }
 }
 

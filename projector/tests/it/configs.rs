@@ -16,7 +16,7 @@ use crate::nats::Nats;
 use crate::running::Running;
 
 /// Reads the last config of a device as the device does.
-async fn pushed(bus: &Bus, org: &OrgId, device: DeviceId, key: &KeyPair) -> (DeviceConfig, String) {
+pub(crate) async fn pushed(bus: &Bus, org: &OrgId, device: DeviceId, key: &KeyPair) -> (DeviceConfig, String) {
     let message = bus.last_config(org, device).await.unwrap().expect("a config");
     let signed: SignedConfig = serde_json::from_slice(&message).unwrap();
     let public = KeyPair::from_public_key(&key.public_key()).unwrap();
@@ -25,7 +25,7 @@ async fn pushed(bus: &Bus, org: &OrgId, device: DeviceId, key: &KeyPair) -> (Dev
     (serde_json::from_str(signed.config.get()).unwrap(), sha256_hex(signed.config.get().as_bytes()))
 }
 
-async fn desired(bus: &Bus, org: &OrgId, device: DeviceId) -> Option<Desired> {
+pub(crate) async fn desired(bus: &Bus, org: &OrgId, device: DeviceId) -> Option<Desired> {
     let found = bus.bucket(subjects::STATE_BUCKET).read(&subjects::desired_key(org, device)).await.unwrap();
     found.map(|(_, value)| serde_json::from_slice(&value).unwrap())
 }

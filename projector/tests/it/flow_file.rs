@@ -113,7 +113,7 @@ fn a_file_is_laid_out_to_be_searched() {
         .collect();
     let files = encoded(&batches, 2);
     let [FlowFile { file, bytes }] = &files[..] else { panic!("one hour, one file") };
-    assert_eq!(file.path, "acme/flows/hour=2026-11-21T13/cmt_00000000010000000000000001-0.parquet");
+    assert_eq!(file.path, "acme/flows/hour=2024-11-21T13/cmt_00000000010000000000000001-0.parquet");
     check(&batches, 2);
 
     let properties = ReaderProperties::builder().set_read_bloom_filter(true).build();

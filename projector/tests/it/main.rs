@@ -11,5 +11,7 @@ mod feed;
 mod flow_file;
 mod flow_table;
 mod hostile_batches;
+mod neighbours;
+mod parked;
 mod presence;
 mod views;

@@ -17,7 +17,13 @@ pub(crate) struct Nats {
 impl Nats {
     /// Starts a server with all streams and buckets.
     pub(crate) async fn start() -> (Self, Bus) {
+        Self::start_with(PAYLOAD_BYTES_MAX).await
+    }
+
+    /// Starts one that takes messages of so many bytes.
+    pub(crate) async fn start_with(payload_bytes_max: usize) -> (Self, Bus) {
         let folder = tempfile::tempdir().unwrap();
+        limit_payload(folder.path(), payload_bytes_max);
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let child = spawn(port, folder.path());
         let nats = Self { child, port, url: format!("nats://127.0.0.1:{port}"), folder };
@@ -42,6 +48,12 @@ impl Nats {
         self.child = spawn(self.port, self.folder.path());
     }
 
+    /// Starts it again as one that takes messages of so many bytes.
+    pub(crate) fn start_again_with(&mut self, payload_bytes_max: usize) {
+        limit_payload(self.folder.path(), payload_bytes_max);
+        self.start_again();
+    }
+
     /// Where a stream is kept.
     pub(crate) fn stream_folder(&self, stream: &str) -> PathBuf {
         self.folder.path().join("jetstream/$G/streams").join(stream)
@@ -53,10 +65,19 @@ impl Nats {
     }
 }
 
+const CONFIG: &str = "nats.conf";
+const PAYLOAD_BYTES_MAX: usize = 1 << 20;
+
+fn limit_payload(folder: &Path, bytes: usize) {
+    std::fs::write(folder.join(CONFIG), format!("max_payload: {bytes}\n")).unwrap();
+}
+
 fn spawn(port: u16, folder: &Path) -> Child {
     Command::new(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../.tools/bin/nats-server"))
         .args(["-js", "-a", "127.0.0.1", "-p", &port.to_string(), "-sd"])
         .arg(folder)
+        .arg("-c")
+        .arg(folder.join(CONFIG))
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()

@@ -15,8 +15,8 @@ use rand::{Rng, SeedableRng};
 use schemas::flow::{ADDRESS_BYTES, address_bytes, batch_schema};
 use schemas::id::DeviceId;
 
-/// 2026-11-21T13:00:00Z.
-pub(crate) const HOUR_START_US: i64 = 1_795_266_000_000_000;
+/// 2024-11-21T13:00:00Z.
+pub(crate) const HOUR_START_US: i64 = 1_732_194_000_000_000;
 
 /// Made-up rows with times from `first_us` on, over `span_us`.
 pub(crate) fn batch(seed: u64, rows: usize, first_us: i64, span_us: i64) -> RecordBatch {
