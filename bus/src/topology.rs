@@ -78,7 +78,6 @@ fn streams(topology: &Topology) -> Vec<Config> {
         Config { max_messages_per_subject: 4, ..derived(subjects::DEVICES, "device.*.*.config") },
         Config { max_age: 7 * DAY, max_bytes: 4 << 30, ..derived(subjects::FEED, "feed.>") },
         bucket(subjects::STATE_BUCKET),
-        bucket(subjects::CREDENTIALS_BUCKET),
         // Devices can fill this one: its oldest keys make room.
         Config {
             max_age: 30 * DAY,

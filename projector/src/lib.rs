@@ -4,7 +4,7 @@
 //! `presence`, then [`flow_file`] (batches to Parquet, pure), `flows` (batches to the table) and [`store`].
 //!
 //! Invariants, each kept by a test in `tests/`:
-//! - an org's head key is written after everything it covers, the credentials and the desired configs too;
+//! - an org's head key is written after everything it covers, the desired configs too;
 //! - a reaction (config push, feed) happens once: what a restart has seen before it does not do again;
 //! - an event that cannot be digested stops its org, shows in the bucket `parked`, and stops no other org;
 //! - a flow row is in the table exactly once, and acknowledged only after it is durable there;

@@ -167,9 +167,7 @@ impl Views {
     async fn flush(&mut self) {
         let Self { bus, configs, counts, views, .. } = self;
         let (bus, configs, counts) = (&*bus, &*configs, &**counts);
-        let mut due: Vec<&mut View> = views.values_mut().filter(|view| view.is_due()).collect();
-        // Who may come in does not wait for anybody's rulesets.
-        futures::stream::iter(&mut due).for_each_concurrent(ORGS_MAX, |view| view.flush_credentials(bus, counts)).await;
+        let due = views.values_mut().filter(|view| view.is_due());
         futures::stream::iter(due).for_each_concurrent(ORGS_MAX, |view| view.flush(bus, configs, counts)).await;
     }
 }

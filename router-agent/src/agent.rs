@@ -191,7 +191,7 @@ impl Device {
         stop: &CancellationToken,
     ) -> Option<DeviceBus> {
         control.restore().await;
-        let bus = self.connect(stop).await?;
+        let bus = control.mend_until(self.connect(stop)).await?;
         tokio::join!(
             control.run(&bus, stop),
             send_reports(&bus, outbox, stop),

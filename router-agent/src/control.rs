@@ -2,19 +2,18 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bus::device::DeviceBus;
 use bytes::Bytes;
-use futures::StreamExt;
+use futures::{FutureExt, Stream, StreamExt};
 use schemas::agent::{Outcome, Report, ReportAnswer};
-use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
 use crate::clock::{now, now_us};
 use crate::confirm;
@@ -23,9 +22,19 @@ use crate::identity::{Membership, replace_file};
 use crate::running::Running;
 use crate::signed::{Accepted, accept};
 
+mod mend;
+mod reread;
+
+use mend::{Kernel, Stored};
+use reread::Reread;
+
 /// How often the last config is read, in case a push was missed.
 const REREAD: Duration = Duration::from_secs(30);
 const LOOK_AFTER: Duration = Duration::from_secs(1);
+/// How often the kernel is looked at, and how soon rules that could not be put back are tried again.
+const MEND_EVERY: Duration = Duration::from_secs(5);
+/// Configs that arrived while another was being applied: more are considered in turns.
+const WAITING_MAX: usize = 1_024;
 /// After this a config that failed is tried again: what was in its way may be gone.
 const RETRY_AFTER: Duration = Duration::from_secs(300);
 const REPORT_PAUSE_MAX: Duration = Duration::from_secs(10);
@@ -50,13 +59,7 @@ struct Memory {
     reported: Option<String>,
     /// A config that could not be brought into force, and when.
     failed: Option<(String, Instant)>,
-}
-
-/// The last good config as it lies on disk.
-#[derive(Serialize, Deserialize)]
-struct Stored {
-    control: Vec<SocketAddr>,
-    signed: Box<RawValue>,
+    kernel: Kernel,
 }
 
 impl Control {
@@ -70,29 +73,6 @@ impl Control {
         reports: mpsc::Sender<Report>,
     ) -> Self {
         Self { membership, urls, enforcer, running, stored, confirm_within, reports, memory: Memory::default() }
-    }
-
-    /// Brings the last good config back into force, before anybody is asked. Rules that were never proved go.
-    pub(crate) async fn restore(&mut self) {
-        let stored = std::fs::read(&self.stored).ok().and_then(|bytes| serde_json::from_slice::<Stored>(&bytes).ok());
-        let Some(stored) = stored else {
-            if let Err(error) = self.enforcer.apply(None, &Surroundings::default()).await {
-                warn!("rules of an earlier run cannot be removed: {error}");
-            }
-            return;
-        };
-        let accepted = match accept(stored.signed.get().as_bytes(), &self.membership) {
-            Ok(accepted) => accepted,
-            Err(error) => return error!("the config on disk is not used: {error}"),
-        };
-        self.memory.control = stored.control;
-        match self.enforcer.apply(Some(&accepted.config), &self.surroundings()).await {
-            Ok(()) => {
-                info!("revision {} is back in force", accepted.config.revision);
-                self.publish(accepted);
-            }
-            Err(error) => error!("the config on disk cannot be applied: {error}"),
-        }
     }
 
     /// Follows the device's configs until stopped.
@@ -112,51 +92,63 @@ impl Control {
     async fn follow(
         &mut self,
         bus: &DeviceBus,
-        mut live: std::pin::Pin<&mut impl futures::Stream<Item = Bytes>>,
+        mut live: Pin<&mut impl Stream<Item = Bytes>>,
         stop: &CancellationToken,
     ) {
-        let mut tick = tokio::time::interval(LOOK_AFTER);
-        let (mut was_connected, mut reread_at) = (false, Instant::now());
+        let (mut look, mut mend) = (every(LOOK_AFTER), every(MEND_EVERY));
+        let mut reread = Reread::default();
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
                 pushed = live.next() => match pushed {
-                    Some(config) => self.consider(&config, stop).await,
+                    Some(first) => {
+                        let newest = newest(first, live.as_mut(), &self.membership);
+                        if let Some((bytes, accepted)) = newest {
+                            self.consider(&bytes, accepted, stop).await;
+                        }
+                    }
                     None => return,
                 },
-                _ = tick.tick() => {
-                    let connected = bus.connected();
-                    if connected && (!was_connected || Instant::now() >= reread_at) {
-                        let last = tokio::select! {
-                            () = stop.cancelled() => return,
-                            last = bus.last_config() => last,
-                        };
-                        match last {
-                            Ok(Some(config)) => self.consider(&config, stop).await,
-                            Ok(None) => {}
-                            Err(error) => warn!("the last config cannot be read: {error}"),
-                        }
-                        reread_at = Instant::now() + REREAD;
-                    }
-                    was_connected = connected;
-                }
+                _ = look.tick() => self.reread(bus, &mut reread, stop).await,
+                _ = mend.tick() => tokio::select! {
+                    () = stop.cancelled() => return,
+                    () = self.mend() => {}
+                },
             }
         }
     }
 
-    /// Applies a config unless it is not ours, not newer, or known to fail.
-    async fn consider(&mut self, bytes: &[u8], stop: &CancellationToken) {
-        let accepted = match accept(bytes, &self.membership) {
-            Ok(accepted) => accepted,
-            Err(error) => return warn!("a config is refused: {error}"),
+    /// Reads the last config if one may have been missed.
+    async fn reread(&mut self, bus: &DeviceBus, reread: &mut Reread, stop: &CancellationToken) {
+        let connects = bus.connects();
+        if !bus.connected() || !reread.is_due(connects, Instant::now()) {
+            return;
+        }
+        let last = tokio::select! {
+            () = stop.cancelled() => return,
+            last = bus.last_config() => last,
         };
+        match last {
+            Ok(last) => {
+                reread.is_done(connects, Instant::now() + REREAD);
+                let last = last.and_then(|bytes| Some((verified(&bytes, &self.membership)?, bytes)));
+                if let Some((accepted, bytes)) = last {
+                    self.consider(&bytes, accepted, stop).await;
+                }
+            }
+            Err(error) => warn!("the last config cannot be read: {error}"),
+        }
+    }
+
+    /// Applies a config unless it is not newer or known to fail.
+    async fn consider(&mut self, bytes: &[u8], accepted: Accepted, stop: &CancellationToken) {
         let running = Arc::clone(&self.running.borrow());
         let revision = accepted.config.revision;
         if revision < running.revision() {
             return warn!("a config of revision {revision} is refused: revision {} is in force", running.revision());
         }
         if accepted.hash == running.hash {
-            if self.memory.reported.as_ref() != Some(&accepted.hash) {
+            if self.memory.reported.as_ref() != Some(&accepted.hash) && !self.memory.kernel.differs() {
                 self.report(&accepted, Outcome::Applied).await;
             }
             return;
@@ -192,23 +184,27 @@ impl Control {
         if !control.is_empty() {
             self.memory.control = control;
         }
-        if let Err(error) = self.enforcer.apply(Some(&accepted.config), &self.surroundings()).await {
+        if let Err(error) = self.remember_table(before).await {
             return Some(Outcome::Failed { error });
+        }
+        if let Err(error) = self.enforcer.apply(Some(&accepted.config), &self.surroundings()).await {
+            // An nft that failed or hung may have done its work all the same.
+            let also = self.put_back(before).await;
+            return Some(Outcome::Failed { error: error + &also });
         }
         self.publish(accepted.clone());
         let proof = tokio::select! {
             () = stop.cancelled() => Err(None),
             reached = confirm::reach(&self.urls, self.confirm_within) => reached.map_err(Some),
         };
-        let Err(lacking) = proof else { return Some(Outcome::Applied) };
-        let reverted = self.enforcer.apply(before.config.as_ref(), &self.surroundings()).await;
+        let Err(lacking) = proof else {
+            self.memory.kernel = Kernel::default();
+            return Some(Outcome::Applied);
+        };
         self.running.send_replace(Arc::clone(before));
-        if let Err(error) = &reverted {
-            error!("the previous rules cannot be put back: {error}");
-        }
-        let also = reverted.err().map(|error| format!("; putting the previous rules back failed: {error}"));
+        let also = self.put_back(before).await;
         lacking.map(|cause| {
-            let error = format!("the control plane was not reached: {cause}{}", also.unwrap_or_default());
+            let error = format!("the control plane was not reached: {cause}{also}");
             Outcome::Reverted { error }
         })
     }
@@ -238,6 +234,33 @@ impl Control {
         // A full queue holds older outcomes that must arrive first.
         let _ = self.reports.send(Report { revision, hash, outcome, at: now() }).await;
     }
+}
+
+/// The newest config among those that wait, if the control plane signed one of them for this device.
+fn newest(
+    first: Bytes,
+    mut live: Pin<&mut impl Stream<Item = Bytes>>,
+    membership: &Membership,
+) -> Option<(Bytes, Accepted)> {
+    let mut newest: Option<(Bytes, Accepted)> = None;
+    let waiting = std::iter::from_fn(|| live.next().now_or_never().flatten());
+    for bytes in std::iter::once(first).chain(waiting).take(WAITING_MAX) {
+        let Some(accepted) = verified(&bytes, membership) else { continue };
+        if newest.as_ref().is_none_or(|(_, newest)| newest.config.revision <= accepted.config.revision) {
+            newest = Some((bytes, accepted));
+        }
+    }
+    newest
+}
+
+fn verified(bytes: &[u8], membership: &Membership) -> Option<Accepted> {
+    accept(bytes, membership).inspect_err(|error| warn!("a config is refused: {error}")).ok()
+}
+
+fn every(period: Duration) -> tokio::time::Interval {
+    let mut tick = tokio::time::interval(period);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    tick
 }
 
 /// Sends reports in order, each until it is answered.
@@ -272,3 +295,6 @@ pub(crate) async fn send_reports(bus: &DeviceBus, mut reports: mpsc::Receiver<Re
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod in_kernel;

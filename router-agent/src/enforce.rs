@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use schemas::config::DeviceConfig;
 use serde::Deserialize;
-use tokio::io::AsyncWriteExt;
-use tokio::process::Command;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use tokio::process::{ChildStdin, Command};
 use tokio::time::timeout;
 
 const NFT_TIMEOUT: Duration = Duration::from_secs(120);
@@ -56,11 +56,31 @@ impl Enforcer {
         }
     }
 
-    /// Whether the table is in the kernel.
-    pub async fn is_in_force(&self) -> bool {
+    /// Whether the table is in the kernel, whatever is in it.
+    pub async fn is_in_force(&self) -> Result<bool, String> {
         match self {
-            Self::Replay => true,
-            Self::Kernel { .. } => nft(&["list", "table", "inet", "netkeep"], "").await.is_ok(),
+            Self::Replay => Ok(true),
+            Self::Kernel { .. } => {
+                let tables = nft(&["list", "tables", "inet"], "").await?;
+                Ok(tables.lines().any(|line| line.trim() == "table inet netkeep"))
+            }
+        }
+    }
+
+    /// The table as it is in the kernel; nothing where there is none.
+    pub async fn table(&self) -> Result<String, String> {
+        match self {
+            Self::Replay => Ok(String::new()),
+            Self::Kernel { .. } if !self.is_in_force().await? => Ok(String::new()),
+            Self::Kernel { .. } => nft(&["-n", "list", "table", "inet", "netkeep"], "").await,
+        }
+    }
+
+    /// Replaces the rules in force by what [`Enforcer::table`] gave.
+    pub async fn apply_table(&self, table: &str) -> Result<(), String> {
+        match self {
+            Self::Replay => Ok(()),
+            Self::Kernel { .. } => nft(&["-f", "-"], &format!("{CLEAR}{table}")).await.map(|_| ()),
         }
     }
 }
@@ -101,20 +121,40 @@ fn read_counters(json: &str) -> BTreeMap<u32, (u64, u64)> {
 async fn nft(args: &[&str], input: &str) -> Result<String, String> {
     let mut command = Command::new("nft");
     command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
-    let run = async {
-        let mut child = command.spawn().map_err(|error| format!("nft cannot be run: {error}"))?;
-        if let Some(mut stdin) = child.stdin.take() {
-            // If nft ends before it has read everything, its own words say why.
-            let _ = stdin.write_all(input.as_bytes()).await;
+    let cannot_run = |error: std::io::Error| format!("nft cannot be run: {error}");
+    let mut child = command.spawn().map_err(cannot_run)?;
+    let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+    let ended = timeout(NFT_TIMEOUT, async {
+        // If nft ends before it has read everything, its own words say why.
+        let ((), stdout, stderr) = tokio::join!(give(stdin, input), read(stdout), read(stderr));
+        child.wait().await.map(|status| (status, stdout, stderr))
+    });
+    match ended.await {
+        Ok(Ok((status, stdout, _))) if status.success() => Ok(stdout),
+        Ok(Ok((_, _, stderr))) => Err(first_lines(&stderr)),
+        Ok(Err(error)) => Err(cannot_run(error)),
+        Err(_) => {
+            // What it may still do to the rules must be over before they are put back.
+            let killed = child.kill().await;
+            let also = killed.err().map(|error| format!(", and it cannot be ended: {error}"));
+            Err(format!("nft did not end in time{}", also.unwrap_or_default()))
         }
-        let output = child.wait_with_output().await.map_err(|error| format!("nft cannot be run: {error}"))?;
-        if output.status.success() {
-            Ok(String::from_utf8_lossy(&output.stdout).into_owned())
-        } else {
-            Err(first_lines(&String::from_utf8_lossy(&output.stderr)))
-        }
-    };
-    timeout(NFT_TIMEOUT, run).await.unwrap_or_else(|_| Err("nft did not end in time".to_owned()))
+    }
+}
+
+async fn give(stdin: Option<ChildStdin>, input: &str) {
+    if let Some(mut stdin) = stdin {
+        let _ = stdin.write_all(input.as_bytes()).await;
+    }
+}
+
+async fn read(stream: Option<impl AsyncRead + Unpin>) -> String {
+    let mut bytes = Vec::new();
+    if let Some(mut stream) = stream {
+        // What was read until it broke is all there is to say.
+        let _ = stream.read_to_end(&mut bytes).await;
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 fn first_lines(text: &str) -> String {

@@ -36,6 +36,8 @@ pub struct Rules {
     pub revision: u64,
     zones: HashMap<String, Arc<ZoneName>>,
     evaluator: Option<Evaluator>,
+    /// Whether what they deny does not pass; in shadow it does.
+    pub are_enforced: bool,
 }
 
 /// Where the parts of the agent learn what is in force.
@@ -96,7 +98,8 @@ impl Rules {
         });
         // A device that only observes lets everything pass.
         let evaluator = (config.mode != Mode::Observe).then(|| Evaluator::new(ruleset));
-        Self { revision: config.revision, zones: zones.collect(), evaluator }
+        let are_enforced = config.mode == Mode::Enforce;
+        Self { revision: config.revision, zones: zones.collect(), evaluator, are_enforced }
     }
 
     pub fn zone_of(&self, interface: &str) -> Option<Arc<ZoneName>> {

@@ -30,7 +30,7 @@ pub struct Verdict {
 /// Which ruleset decides on a flow that the kernel said nothing about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Under {
-    /// The one that was in force when it was seen.
+    /// The one that was in force when it was seen: live packets, which the kernel let pass or not.
     ItsTime,
     /// The one in force, whenever it was seen: a replay.
     Present,
@@ -59,11 +59,22 @@ impl<'a> Judge<'a> {
         let (action, source, rule) = match flow.heard {
             Some(heard) => (heard.action, VERDICT_FROM_KERNEL, heard.rule),
             None => {
-                let judged = evaluate(rules, flow, zone_from.as_deref(), zone_to.as_deref());
+                let mut judged = evaluate(rules, flow, zone_from.as_deref(), zone_to.as_deref());
+                if judged.action != Action::Accept && self.has_passed(rules, flow) {
+                    judged = Judged { action: Action::Accept, rule: None, revision: rules.revision };
+                    flow.judged = Some(judged);
+                }
                 (judged.action, VERDICT_EVALUATED, judged.rule)
             }
         };
         Verdict { direction, zone_from, zone_to, action, source, rule, revision: rules.revision }
+    }
+
+    /// Whether the flow got through, whatever the rules say of its first packet. The kernel tells of each packet that it
+    /// denies, so an answered flow that it denied nothing of was let in: as a part of a connection that is older than the
+    /// rules or the agent, whose first packet was perhaps of the other side.
+    fn has_passed(&self, rules: &Rules, flow: &Flow) -> bool {
+        self.under == Under::ItsTime && rules.are_enforced && flow.is_answered()
     }
 
     fn zones(&self, rules: &Rules, flow: &Flow) -> (&'static str, Option<Arc<ZoneName>>, Option<Arc<ZoneName>>) {
@@ -153,13 +164,20 @@ mod tests {
         routes
     }
 
+    const CLIENT: ([u8; 4], u16) = ([10, 0, 0, 9], 1234);
+
     /// A TCP SYN to port 23.
     fn flows(table: &mut FlowTable, destination: [u8; 4], at_us: i64) {
-        let mut datagram = vec![0x45, 0, 0, 40, 0, 1, 0x40, 0, 64, 6, 0, 0, 10, 0, 0, 9];
-        datagram.extend(destination);
-        datagram.extend([0x04, 0xd2, 0, 23, 0, 0, 0, 1, 0, 0, 0, 0, 0x50, packet::SYN, 0, 0, 0, 0, 0, 0]);
+        tcp(table, "lan0", CLIENT, (destination, 23), packet::SYN, at_us);
+    }
+
+    fn tcp(table: &mut FlowTable, interface: &str, from: ([u8; 4], u16), to: ([u8; 4], u16), flags: u8, at_us: i64) {
+        let mut datagram = vec![0x45, 0, 0, 40, 0, 1, 0x40, 0, 64, 6, 0, 0];
+        datagram.extend([from.0, to.0].concat());
+        datagram.extend([from.1.to_be_bytes(), to.1.to_be_bytes()].concat());
+        datagram.extend([0, 0, 0, 1, 0, 0, 0, 0, 0x50, flags, 0, 0, 0, 0, 0, 0]);
         let packet = packet::parse(Link::Ip, &datagram).expect("a packet");
-        table.observe(&packet, &Arc::from("lan0"), at_us);
+        table.observe(&packet, &Arc::from(interface), at_us);
     }
 
     fn verdicts(table: &mut FlowTable, judge: &Judge<'_>) -> Vec<Verdict> {
@@ -240,5 +258,48 @@ mod tests {
             verdicts(&mut table, &Judge::new(&opened, &routes, Under::Present)).remove(0).action,
             Action::Accept
         );
+    }
+
+    /// A connection that was there before the agent: one packet of each side, none of them a SYN.
+    fn answered_from_its_middle(table: &mut FlowTable, at_us: i64) {
+        tcp(table, "lan0", CLIENT, ([9, 9, 9, 9], 23), packet::ACK, at_us);
+        tcp(table, "wan0", ([9, 9, 9, 9], 23), CLIENT, packet::ACK, at_us);
+    }
+
+    #[test]
+    fn what_is_answered_and_not_denied_by_the_kernel_has_passed() {
+        let (running, routes) = (running(3, vec![rule(1)]), routes());
+        let live = Judge::new(&running, &routes, Under::ItsTime);
+        let mut table = FlowTable::new(16);
+        answered_from_its_middle(&mut table, 0);
+        let verdict = verdicts(&mut table, &live).remove(0);
+        assert_eq!((verdict.action, verdict.source, verdict.rule), (Action::Accept, "evaluated", None));
+        tcp(&mut table, "lan0", CLIENT, ([9, 9, 9, 9], 23), packet::ACK, 1);
+        assert_eq!(verdicts(&mut table, &live).remove(0).action, Action::Accept, "also in a window without an answer");
+
+        flows(&mut table, [9, 9, 9, 8], 2);
+        assert_eq!(verdicts(&mut table, &live).remove(0).action, Action::Drop, "nobody answers what is dropped");
+    }
+
+    #[test]
+    fn an_answer_does_not_count_against_the_kernels_word_nor_in_a_replay_nor_in_shadow() {
+        let (enforced, routes) = (running(3, vec![rule(1)]), routes());
+        let mut shadow = config(&membership(&KeyPair::new_account()), 3);
+        shadow.ruleset.rules = vec![rule(1)];
+        shadow.mode = schemas::device::Mode::Shadow;
+        let shadow = Running::under(shadow, String::new(), &Running::default(), 0);
+        for (running, under, heard) in [
+            (&enforced, Under::ItsTime, Some(Heard { action: Action::Drop, rule: None })),
+            (&enforced, Under::Present, None),
+            (&shadow, Under::ItsTime, None),
+        ] {
+            let (mut table, judge, mut told) = (FlowTable::new(16), Judge::new(running, &routes, under), None);
+            answered_from_its_middle(&mut table, 0);
+            table.close_window(1_000_000, true, &mut |flow, window| {
+                flow.heard = heard;
+                told = Some(judge.judge(flow, &window).action);
+            });
+            assert_eq!(told, Some(Action::Drop), "{under:?} {heard:?}");
+        }
     }
 }

@@ -1,43 +1,24 @@
-//! Credentials: what a secret or a key opens, as kept in the KV bucket `credentials`.
+//! Credentials: what a secret or a key opens, as the events of an org say.
 
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
 
 use crate::access::Role;
 use crate::event::{Event, SecretHash};
 use crate::id::{ApiTokenId, DeviceId, OrgId, SetupKeyId, UserId};
 
 /// What a secret or a key opens.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Credential {
     ApiToken { org: OrgId, id: ApiTokenId, owner_id: UserId, role: Role, expires_at: Option<DateTime<Utc>> },
     SetupKey { org: OrgId, id: SetupKeyId },
     Device { org: OrgId, id: DeviceId },
 }
 
-/// The KV key of a credential: what the bearer shows, hashed if it is a secret.
+/// What the bearer of a credential shows, hashed if it is a secret.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum CredentialKey {
     Secret(SecretHash),
     DeviceKey(String),
-}
-
-impl CredentialKey {
-    pub fn to_kv_key(&self) -> String {
-        match self {
-            Self::Secret(hash) => format!("secret.{}", hash.0),
-            Self::DeviceKey(public_key) => format!("device.{public_key}"),
-        }
-    }
-
-    pub fn from_kv_key(key: &str) -> Option<Self> {
-        match key.split_once('.')? {
-            ("secret", hash) => Some(Self::Secret(SecretHash(hash.to_owned()))),
-            ("device", public_key) => Some(Self::DeviceKey(public_key.to_owned())),
-            _ => None,
-        }
-    }
 }
 
 /// What an event changes about credentials; `None` as the credential takes it away.

@@ -16,8 +16,6 @@ pub const FILES: &str = "FILES";
 
 /// KV: read models. The number is the version of their layout: another layout is another bucket.
 pub const STATE_BUCKET: &str = "state-v1";
-/// KV: what each secret and each device key opens.
-pub const CREDENTIALS_BUCKET: &str = "credentials";
 /// KV: the last heartbeat of each device, for as long as it counts as online.
 pub const PRESENCE_BUCKET: &str = "presence";
 /// KV: what a projection could not digest, with its error, for a person to look at.

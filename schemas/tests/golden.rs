@@ -1,5 +1,7 @@
 //! Every stored shape of an event is read for ever: one file in `golden/` for each type and version that was ever written.
 
+#![expect(clippy::expect_used, reason = "a test that cannot go on says so by panicking")]
+
 use std::collections::BTreeSet;
 use std::path::Path;
 

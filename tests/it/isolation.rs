@@ -47,7 +47,7 @@ async fn a_device_reaches_nothing_of_another() {
         "events.default".to_owned(),
         "files.default".to_owned(),
         "feed.default.rules.x.created".to_owned(),
-        "$KV.credentials.secret.x".to_owned(),
+        "$KV.state-v1.default.head.head".to_owned(),
         "$JS.API.STREAM.LIST".to_owned(),
         "$JS.API.STREAM.PURGE.EVENTS".to_owned(),
         format!("$JS.API.DIRECT.GET.DEVICES.device.default.{them}.config"),
@@ -106,7 +106,8 @@ async fn a_device_has_nothing_delivered_where_it_may_not_publish() {
         (format!("flows.default.{me}"), "not a batch".to_owned()),
         (format!("$JS.API.DIRECT.GET.DEVICES.device.default.{me}.config"), String::new()),
     ];
-    for target in ["events.default", "files.default", "$KV.credentials.secret.x", "feed.default.rules.x.created"] {
+    for target in ["events.default", "files.default", "$KV.state-v1.default.head.head", "feed.default.rules.x.created"]
+    {
         for (subject, payload) in &asks {
             client.publish_with_reply(subject.clone(), target, payload.clone().into()).await.unwrap();
         }

@@ -72,6 +72,8 @@ fn one_rule_between_two_zones() {
     		ip saddr . tcp sport @control4 ct state established accept comment "control plane"
     		ip6 saddr . tcp sport @control6 ct state established accept comment "control plane"
     		icmpv6 type { mld-listener-query, mld-listener-report, mld-listener-done, mld2-listener-report, nd-router-solicit, nd-router-advert, nd-neighbor-solicit, nd-neighbor-advert } accept comment "link upkeep"
+    		meta nfproto ipv4 udp sport 67 udp dport 68 accept comment "address upkeep"
+    		meta nfproto ipv6 udp sport 547 udp dport 546 accept comment "address upkeep"
     		ct state established,related accept
     	}
     	chain output {
@@ -112,6 +114,8 @@ fn in_shadow_everything_is_accepted_in_the_end() {
     	chain input {
     		type filter hook input priority filter; policy accept;
     		icmpv6 type { mld-listener-query, mld-listener-report, mld-listener-done, mld2-listener-report, nd-router-solicit, nd-router-advert, nd-neighbor-solicit, nd-neighbor-advert } accept comment "link upkeep"
+    		meta nfproto ipv4 udp sport 67 udp dport 68 accept comment "address upkeep"
+    		meta nfproto ipv6 udp sport 547 udp dport 546 accept comment "address upkeep"
     		ct state established,related accept
     		iifname vmap {
     			"wan0" : goto pair.WAN.LOCAL

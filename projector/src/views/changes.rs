@@ -1,9 +1,8 @@
 //! What a run of events changes in the read models and for the devices: pure.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use bytes::Bytes;
-use schemas::credential::{Credential, changed_by};
 use schemas::event::Event;
 use schemas::id::{ApiTokenId, DeviceId, OrgId, RuleId, SetupKeyId, UserId, ZoneId};
 use schemas::kind::Kind;
@@ -38,18 +37,10 @@ pub(crate) enum Affected {
 #[derive(Debug, Default)]
 pub(crate) struct Changes {
     pub(crate) resources: BTreeSet<Resource>,
-    /// By KV key; `None` takes the credential away.
-    pub(crate) credentials: BTreeMap<String, Option<Credential>>,
     pub(crate) devices: Affected,
 }
 
 impl Changes {
-    pub(crate) fn note_credential(&mut self, org: &OrgId, event: &Event) {
-        if let Some((key, credential)) = changed_by(org, event) {
-            self.credentials.insert(key.to_kv_key(), credential);
-        }
-    }
-
     pub(crate) fn note_resources(&mut self, event: &Event) {
         let resource = match event {
             Event::OrgCreated { .. } => Resource::Org,

@@ -7,7 +7,6 @@ use std::process::Command;
 
 use futures::StreamExt;
 use schemas::commit::Commit;
-use schemas::credential::{Credential, CredentialKey};
 use schemas::event::{Event, SecretHash};
 use schemas::id::{ApiTokenId, CommitId, DeviceId, RuleId, UserId};
 use schemas::kind::Kind;
@@ -55,14 +54,11 @@ async fn events_become_read_models() {
     let user = serde_json::to_value(history.state.users.get(&owner).unwrap()).unwrap();
     assert_eq!(model(&bus, &history.org, Kind::User, &owner.to_string()).await, Some(user));
 
-    let key = CredentialKey::Secret(SecretHash::of("nk_secret")).to_kv_key();
-    let bucket = bus.bucket(subjects::CREDENTIALS_BUCKET);
-    let (_, found) = bucket.read(&key).await.unwrap().unwrap();
-    let found: Credential = serde_json::from_slice(&found).unwrap();
-    assert!(matches!(found, Credential::ApiToken { id, .. } if id == token));
+    let kept = model(&bus, &history.org, Kind::ApiToken, &token.to_string()).await;
+    assert_eq!(kept, Some(serde_json::to_value(history.state.api_tokens.get(&token).unwrap()).unwrap()));
     history.append(&bus, vec![Event::ApiTokenDeleted { id: token, secret_hash: SecretHash::of("nk_secret") }]).await;
     history.visible(&bus).await;
-    assert!(bucket.read(&key).await.unwrap().is_none(), "the head covers the credentials");
+    assert_eq!(model(&bus, &history.org, Kind::ApiToken, &token.to_string()).await, None);
     running.stop().await;
 }
 
@@ -112,7 +108,7 @@ async fn a_restart_writes_nothing_again_and_goes_on() {
     let running = Running::start(&bus, folder.path()).await;
     history.visible(&bus).await;
     let counts = running.stop().await;
-    assert_eq!(counts.keys_written.read(), 3 + 1 + 1 + 1, "three models, a credential, two positions");
+    assert_eq!(counts.keys_written.read(), 3 + 1, "three models and the head");
 
     let before = bus.bucket(subjects::STATE_BUCKET).last_revision().await.unwrap();
     let running = Running::start(&bus, folder.path()).await;
@@ -189,7 +185,7 @@ fn crash(nats: &mut Nats, kept: &Path, streams: &[&str], take_back: bool) {
 async fn what_a_server_loses_in_a_crash_is_written_again() {
     let (mut nats, bus) = Nats::start().await;
     let (folder, kept) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let streams = ["KV_state-v1", "KV_credentials", "DEVICES", "FEED"];
+    let streams = ["KV_state-v1", "DEVICES", "FEED"];
     let mut history = History::new("acme");
     let event = history.org_created();
     history.append(&bus, vec![event]).await;
@@ -217,8 +213,7 @@ async fn what_a_server_loses_in_a_crash_is_written_again() {
     history.visible(&bus).await;
     let found = model(&bus, &history.org, Kind::Rule, &rule.to_string()).await;
     assert_eq!(found, Some(serde_json::to_value(history.state.rules.get(&rule).unwrap()).unwrap()));
-    let key = CredentialKey::Secret(SecretHash::of("nk_secret")).to_kv_key();
-    assert!(bus.bucket(subjects::CREDENTIALS_BUCKET).read(&key).await.unwrap().is_some());
+    assert!(model(&bus, &history.org, Kind::ApiToken, &token.to_string()).await.is_some());
     assert!(bus.last_config(&history.org, device).await.unwrap().is_some());
     let again = bus.bucket(subjects::STATE_BUCKET).read(&subjects::desired_key(&history.org, device)).await.unwrap();
     assert!(desired.is_some() && again.is_some());

@@ -34,8 +34,14 @@ impl Rig {
     /// Pushes a config of this revision and gives what was reported.
     async fn push(&mut self, revision: u64) -> Option<(u64, Outcome)> {
         let bytes = sign(&self.key, &config(&self.control.membership, revision));
-        self.control.consider(&bytes, &self.stop).await;
+        self.consider(&bytes).await;
         self.reports.try_recv().ok().map(|report| (report.revision, report.outcome))
+    }
+
+    async fn consider(&mut self, bytes: &[u8]) {
+        if let Some(accepted) = verified(bytes, &self.control.membership) {
+            self.control.consider(bytes, accepted, &self.stop).await;
+        }
     }
 
     fn revision(&self) -> u64 {
@@ -43,7 +49,7 @@ impl Rig {
     }
 }
 
-async fn bus_that_greets() -> String {
+pub(super) async fn bus_that_greets() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("bound");
     let address = listener.local_addr().expect("an address");
     tokio::spawn(async move {
@@ -68,7 +74,7 @@ async fn each_config_is_applied_and_reported_once_and_older_ones_never() {
 async fn what_others_signed_changes_nothing() {
     let mut rig = Rig::new(bus_that_greets().await);
     let forged = sign(&KeyPair::new_account(), &config(&rig.control.membership, 9));
-    rig.control.consider(&forged, &rig.stop).await;
+    rig.consider(&forged).await;
     assert_eq!((rig.revision(), rig.reports.try_recv().is_err()), (0, true));
 }
 
@@ -99,4 +105,22 @@ async fn the_last_good_config_is_back_after_a_restart_and_is_reported_again() {
     again.control.restore().await;
     assert_eq!(again.revision(), 5);
     assert_eq!(again.push(5).await, Some((5, Outcome::Applied)));
+}
+
+#[tokio::test]
+async fn of_the_configs_that_wait_only_the_newest_of_ours_counts() {
+    let key = KeyPair::new_account();
+    let member = membership(&key);
+    let signed = |key: &KeyPair, revision| Bytes::from(sign(key, &config(&member, revision)));
+    let (sender, queue) = futures::channel::mpsc::unbounded();
+    let stranger = KeyPair::new_account();
+    let waiting = [signed(&key, 7), signed(&stranger, 9), signed(&key, 6), Bytes::from_static(b"nonsense")];
+    for bytes in waiting {
+        sender.unbounded_send(bytes).expect("sent");
+    }
+    let mut queue = std::pin::pin!(queue);
+    let (bytes, accepted) = newest(signed(&key, 5), queue.as_mut(), &member).expect("one of ours");
+    assert_eq!((accepted.config.revision, &bytes), (7, &signed(&key, 7)));
+    assert!(queue.next().now_or_never().is_none(), "nothing is left for later, and nothing was waited for");
+    assert_eq!(newest(signed(&stranger, 9), queue, &member), None);
 }

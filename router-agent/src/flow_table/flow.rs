@@ -182,7 +182,8 @@ impl Flow {
         self.ended
     }
 
-    pub(super) fn is_answered(&self) -> bool {
+    /// Whether the responder ever sent something.
+    pub(crate) fn is_answered(&self) -> bool {
         self.answered
     }
 

@@ -68,6 +68,10 @@ async fn walk(prefix: &str) {
     assert!(pings(prefix, SERVER), "what no rule names still passes");
     assert!(pings(prefix, ROUTER), "the device itself answers");
 
+    let flushed = Command::new("nft").args(["flush", "ruleset"]).status();
+    assert!(flushed.unwrap().success());
+    wait_until("telnet is blocked again after somebody flushed all rules", || !telnet()).await;
+
     rig.push(4, Vec::new()).await;
     wait_until("telnet passes again", telnet).await;
 
