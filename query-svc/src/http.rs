@@ -25,8 +25,9 @@ use serde::Serialize;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::clock::now;
-use crate::sql::{Answer, Engine, Query, Source};
+use crate::sql::{Answer, Engine, Flows, Query, Source};
 use crate::view::Views;
+use crate::view::events::Events;
 use crate::view::held::Snapshot;
 
 pub(crate) use fields::ListFields;
@@ -87,9 +88,32 @@ impl App {
     async fn ask(&self, caller: &Caller, min: Min, query: &Query) -> Result<Answer, Problem> {
         let view = self.views.org(&caller.org).await?;
         let snapshot = view.at(min.0).await?;
-        let source =
-            Source { role: caller.role, user_id: caller.user_id, now: now(), snapshot, slots: view.slots.clone() };
+        let source = Source {
+            role: caller.role,
+            user_id: caller.user_id,
+            now: now(),
+            snapshot,
+            flows: Flows::Held(view.held.clone()),
+            slots: view.slots.clone(),
+        };
         Ok(self.engine.run(source, query).await?)
+    }
+}
+
+/// Going through more events than these holds up other requests.
+const EVENTS_INLINE_MAX: usize = 10_000;
+
+impl App {
+    /// Does what goes through all events of an org, on threads of the engine if they are many.
+    async fn over_events<T: Send + 'static>(
+        &self,
+        events: Events,
+        work: impl FnOnce(&Events) -> T + Send + 'static,
+    ) -> Result<T, Problem> {
+        match events.all.len() > EVENTS_INLINE_MAX {
+            true => Ok(self.engine.spawn_cpu(move || work(&events)).await?),
+            false => Ok(work(&events)),
+        }
     }
 }
 

@@ -1,10 +1,12 @@
 //! SQL over one org: what it is, what happened to it and what passed through it.
 //!
-//! Reading order: [`statement`] (what is asked), [`engine`] (limits and execution), [`tables`] (what may be asked of),
+//! Reading order: [`statement`] (what is asked), [`expansion`] (how large that is), [`engine`] (limits and
+//! execution), [`tables`] (what may be asked of),
 //! [`flows`] with [`flow_files`], [`functions`] and [`rewrite`] (the flow table), [`rows`] and [`event_rows`] (the
 //! others), [`format`] (the answer) and [`refusal`] (no answer).
 
 pub mod statement;
+mod expansion;
 pub mod engine;
 pub mod source;
 mod tables;
@@ -19,9 +21,10 @@ pub mod format;
 pub mod refusal;
 
 pub use engine::{Answer, Engine, Limits, Stats};
-pub use flow_files::{FlowFile, FlowFiles};
+pub use flow_files::FlowFiles;
 pub use format::Format;
 pub use refusal::SqlError;
 pub(crate) use rows::is_in_sync;
+pub(crate) use source::Flows;
 pub use source::Source;
 pub use statement::Query;

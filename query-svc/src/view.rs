@@ -4,6 +4,7 @@ pub mod models;
 pub mod events;
 pub(crate) mod presence;
 pub(crate) mod held;
+pub(crate) mod parked;
 pub(crate) mod org;
 pub(crate) mod views;
 

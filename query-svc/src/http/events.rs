@@ -1,7 +1,8 @@
 //! `/events`: the audit trail, newest first, as it is stored.
 
 use axum::extract::{OriginalUri, State};
-use axum::response::Response;
+use axum::http::Uri;
+use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
 use gate::list::Cut;
 use gate::{Caller, Json, ListMeta, ListQuery, Min, Problem, positioned};
@@ -68,7 +69,13 @@ async fn all(
     caller.may(Verb::Read, Kind::Event)?;
     let filter = Filter::take(&mut query)?;
     let org = app.see(&caller, min).await?;
-    let matching = filter.matching(&org.events);
+    let position = org.position;
+    let page = app.over_events(org.events, move |events| page(events, &filter, &query, &uri)).await??;
+    Ok(positioned(page, position))
+}
+
+fn page(events: &Events, filter: &Filter, query: &ListQuery, uri: &Uri) -> Result<Response, Problem> {
+    let matching = filter.matching(events);
     let total = matching.len();
     let (shown, page, per_page, next) = match query.cut() {
         Cut::Page { page, per_page } => {
@@ -78,7 +85,7 @@ async fn all(
             (shown, Some(*page), *per_page, more.then(|| ("page", (page + 1).to_string())))
         }
         Cut::Newest { limit, before_id } => {
-            let before = before_id.as_deref().map(|id| revision_of(&org.events, id)).transpose()?;
+            let before = before_id.as_deref().map(|id| revision_of(events, id)).transpose()?;
             let older = matching.into_iter().filter(|event| before.is_none_or(|before| event.meta.revision < before));
             let mut shown: Vec<&StoredEvent> = older.take(limit + 1).collect();
             let more = shown.len() > *limit;
@@ -87,10 +94,10 @@ async fn all(
             (shown, None, *limit, last)
         }
     };
-    let next_page_uri = next.map(|(name, value)| next_page_uri(&uri, &[(name, value)]));
+    let next_page_uri = next.map(|(name, value)| next_page_uri(uri, &[(name, value)]));
     let meta = ListMeta { total, page, per_page, total_pages: total.div_ceil(per_page), next_page_uri };
     let data = shown.into_iter().map(|event| event.stored.as_ref()).collect();
-    Ok(positioned(Json(EventPage { data, meta }), org.position))
+    Ok(Json(EventPage { data, meta }).into_response())
 }
 
 fn revision_of(events: &Events, id: &str) -> Result<u64, Problem> {

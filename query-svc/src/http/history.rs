@@ -1,5 +1,7 @@
 //! `…/{id}/history`: what happened to one resource, field by field; and `/history/verify`: that nobody touched it.
 
+use std::sync::Arc;
+
 use axum::extract::State;
 use axum::response::Response;
 use chrono::{DateTime, Utc};
@@ -15,7 +17,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::{App, listed};
-use crate::view::events::{StoredEvent, Verified};
+use crate::view::events::{Events, StoredEvent, Verified};
 
 pub(super) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
@@ -61,7 +63,7 @@ async fn of_rule(
     Path(id): Path<RuleId>,
     query: ListQuery,
 ) -> Result<Response, Problem> {
-    app.history(&caller, min, &query, Kind::Rule, id.to_string(), |org| json(org.rules.get(&id))).await
+    app.history(&caller, min, query, Kind::Rule, id.to_string(), move |org| json(org.rules.get(&id))).await
 }
 
 /// Lists what happened to a zone, newest first.
@@ -74,7 +76,7 @@ async fn of_zone(
     Path(id): Path<ZoneId>,
     query: ListQuery,
 ) -> Result<Response, Problem> {
-    app.history(&caller, min, &query, Kind::Zone, id.to_string(), |org| json(org.zones.get(&id))).await
+    app.history(&caller, min, query, Kind::Zone, id.to_string(), move |org| json(org.zones.get(&id))).await
 }
 
 /// Lists what happened to a device, newest first: also every config that it applied or could not.
@@ -87,7 +89,7 @@ async fn of_device(
     Path(id): Path<DeviceId>,
     query: ListQuery,
 ) -> Result<Response, Problem> {
-    app.history(&caller, min, &query, Kind::Device, id.to_string(), |org| json(org.devices.get(&id))).await
+    app.history(&caller, min, query, Kind::Device, id.to_string(), move |org| json(org.devices.get(&id))).await
 }
 
 /// Lists what happened to a setup key, newest first.
@@ -100,7 +102,7 @@ async fn of_setup_key(
     Path(id): Path<SetupKeyId>,
     query: ListQuery,
 ) -> Result<Response, Problem> {
-    app.history(&caller, min, &query, Kind::SetupKey, id.to_string(), |org| json(org.setup_keys.get(&id))).await
+    app.history(&caller, min, query, Kind::SetupKey, id.to_string(), move |org| json(org.setup_keys.get(&id))).await
 }
 
 /// Checks that every event of the org is there and follows the one before it, by hash.
@@ -119,29 +121,41 @@ impl App {
         &self,
         caller: &Caller,
         min: Min,
-        query: &ListQuery,
+        query: ListQuery,
         kind: Kind,
         id: String,
-        resource: impl Fn(&OrgState) -> Map<String, Value>,
+        resource: impl Fn(&OrgState) -> Map<String, Value> + Send + 'static,
     ) -> Result<Response, Problem> {
         caller.may(Verb::Read, Kind::Event)?;
         caller.may(Verb::Read, kind)?;
         let org = self.see(caller, min).await?;
-        let events = org.events.of(&id);
-        if events.is_empty() {
-            return Err(Problem::not_found(kind, id));
-        }
-        let mut state = OrgState::default();
-        let mut entries = Vec::with_capacity(events.len());
-        for event in &events {
-            let before = resource(&state);
-            let recorded = Recorded::parse(event.stored.get()).map_err(Problem::internal)?;
-            state.apply(&recorded);
-            entries.push(entry(event, changes(&before, &resource(&state))));
-        }
-        entries.reverse();
-        listed(entries, &self.fields.history, query, org.position)
+        let (position, fields) = (org.position, self.fields.clone());
+        let work = move |events: &Events| {
+            let entries = entries(&events.of(&id), resource)?;
+            match entries.is_empty() {
+                true => Err(Problem::not_found(kind, id)),
+                false => listed(entries, &fields.history, &query, position),
+            }
+        };
+        self.over_events(org.events, work).await?
     }
+}
+
+/// What happened to a resource, newest first.
+fn entries(
+    events: &[Arc<StoredEvent>],
+    resource: impl Fn(&OrgState) -> Map<String, Value>,
+) -> Result<Vec<HistoryEntry>, Problem> {
+    let mut state = OrgState::default();
+    let mut entries = Vec::with_capacity(events.len());
+    for event in events {
+        let before = resource(&state);
+        let recorded = Recorded::parse(event.stored.get()).map_err(Problem::internal)?;
+        state.apply(&recorded);
+        entries.push(entry(event, changes(&before, &resource(&state))));
+    }
+    entries.reverse();
+    Ok(entries)
 }
 
 fn json<T: Serialize>(resource: Option<&T>) -> Map<String, Value> {

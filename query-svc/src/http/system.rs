@@ -12,6 +12,7 @@ use utoipa_axum::routes;
 
 use super::{App, devices};
 use crate::sql::is_in_sync;
+use crate::view::parked::Parked;
 
 pub(super) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(status)).routes(routes!(health))
@@ -20,7 +21,7 @@ pub(super) fn router() -> OpenApiRouter<App> {
 /// How the system and the caller's org are.
 #[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
 pub(crate) struct SystemStatus {
-    /// `ok`, or `degraded` without a connection to NATS.
+    /// `ok`, or `degraded` without a connection to NATS or with a commit that is parked.
     status: &'static str,
     version: &'static str,
     org: OrgId,
@@ -32,6 +33,9 @@ pub(crate) struct SystemStatus {
     rules: usize,
     uptime_s: u64,
     nats: Nats,
+    /// The commit that could not be digested: reads stay behind it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parked: Option<Parked>,
 }
 
 /// How many devices are in which state.
@@ -63,8 +67,9 @@ async fn status(State(app): State<App>, caller: Caller, min: Min) -> Result<Resp
         counts.in_sync += usize::from(is_in_sync(&view));
     }
     let connected = app.views.connected();
+    let parked = app.views.parked(&caller.org, &org).await;
     let status = SystemStatus {
-        status: if connected { "ok" } else { "degraded" },
+        status: if connected && parked.is_none() { "ok" } else { "degraded" },
         version: env!("CARGO_PKG_VERSION"),
         org: caller.org,
         role: caller.role,
@@ -74,6 +79,7 @@ async fn status(State(app): State<App>, caller: Caller, min: Min) -> Result<Resp
         rules: org.models.rules.len(),
         uptime_s: app.began.elapsed().as_secs(),
         nats: Nats { connected },
+        parked,
     };
     Ok(positioned(Json(status), org.position))
 }

@@ -7,10 +7,13 @@ use arrow::datatypes::{Schema, SchemaRef};
 use datafusion::common::Result;
 use datafusion::datasource::MemTable;
 
+use super::memory::Kept;
 use super::rows::{int, text, time};
 use crate::view::events::{Events, StoredEvent};
 
 const BATCH_ROWS: usize = 8_192;
+/// What a row takes beside the text of its event, at most.
+const ROW_BYTES: usize = 128;
 
 fn schema() -> SchemaRef {
     Arc::new(Schema::new(vec![
@@ -30,8 +33,12 @@ fn schema() -> SchemaRef {
     ]))
 }
 
-pub(super) fn table(events: &Events) -> Result<MemTable> {
+/// The table of all events, for which there must be room before it is made.
+pub(super) fn table(events: &Events, kept: &Kept) -> Result<MemTable> {
     let schema = schema();
+    // Every text of a row is part of its event; builders grow by doubling.
+    let bytes = events.all.iter().map(|event| 2 * (event.stored.get().len() + ROW_BYTES)).sum();
+    kept.take("events", bytes)?;
     let events: Vec<&StoredEvent> = events.all.iter().map(Arc::as_ref).collect();
     let batches: Result<Vec<RecordBatch>> = events.chunks(BATCH_ROWS).map(|events| batch(&schema, events)).collect();
     MemTable::try_new(schema, vec![batches?])

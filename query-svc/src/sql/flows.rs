@@ -7,8 +7,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use arrow::datatypes::SchemaRef;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::config::TableParquetOptions;
-use datafusion::common::pruning::PrunableStatistics;
-use datafusion::common::stats::Precision;
 use datafusion::common::{DFSchema, Result, Statistics};
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::parquet::CachedParquetFileReaderFactory;
@@ -23,9 +21,10 @@ use datafusion::physical_optimizer::pruning::PruningPredicateBuilder;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 use futures::future::BoxFuture;
+use schemas::files::File;
 use schemas::flow::table_schema;
 
-use super::flow_files::{FlowFile, FlowFiles};
+use super::flow_files::{Bounds, FlowFiles, statistics, summary};
 use super::functions::{address_text, protocol_text};
 
 /// Where the files of all orgs are registered in the query runtime.
@@ -33,6 +32,10 @@ pub(super) const STORE_URL: &str = "store://local";
 
 /// A file that alone is read by several threads is at least this large.
 const SPLIT_BYTES_MIN: u64 = 8 << 20;
+
+/// How many of a scan's files, the newest, are skipped without being opened when the rows found so far rule them out.
+/// Bounds in DataFusion's form take 7 kB a file.
+const SKIPPED_MAX: usize = 10_000;
 
 /// How many files a query could have read, and had to.
 #[derive(Debug, Default)]
@@ -61,13 +64,12 @@ impl Stored {
     }
 
     /// The files that may hold a row that matches, newest first.
-    fn matching(&self, predicate: Option<&Arc<dyn PhysicalExpr>>) -> Result<Vec<FlowFile>> {
+    fn matching(&self, predicate: Option<&Arc<dyn PhysicalExpr>>) -> Result<Vec<Arc<File>>> {
         let files = &self.files.files;
         let Some(predicate) = predicate else { return Ok(files.clone()) };
         let pruning = PruningPredicateBuilder::new().with_file_schema(self.schema.clone()).build(predicate.clone());
         let Some(pruning) = pruning else { return Ok(files.clone()) };
-        let statistics = files.iter().map(|file| file.statistics.clone()).collect();
-        let kept = pruning.prune(&PrunableStatistics::new(statistics, self.schema.clone()))?;
+        let kept = pruning.prune(&Bounds(files))?;
         Ok(files.iter().zip(kept).filter(|(_, kept)| *kept).map(|(file, _)| file.clone()).collect())
     }
 
@@ -104,8 +106,8 @@ impl Stored {
             source = source.with_predicate(predicate);
         }
         let config = FileScanConfigBuilder::new(url, Arc::new(source))
-            .with_statistics(summary(&files, &self.schema, exact)?)
-            .with_file_groups(groups(&files, state.config().target_partitions()))
+            .with_statistics(merged(&files, &self.schema, exact))
+            .with_file_groups(groups(&files, &self.schema, state.config().target_partitions()))
             .with_projection_indices(projection.cloned())?
             .with_limit(limit)
             .build();
@@ -160,17 +162,19 @@ fn shown(column: &str) -> Expr {
 }
 
 /// Deals the files out to the threads, so that each reads its newest first; a lone large file is cut up.
-fn groups(files: &[FlowFile], threads: usize) -> Vec<FileGroup> {
+fn groups(files: &[Arc<File>], schema: &SchemaRef, threads: usize) -> Vec<FileGroup> {
     let threads = threads.max(1);
     let mut groups: Vec<Vec<PartitionedFile>> = vec![Vec::new(); threads];
-    for (index, flow_file) in files.iter().enumerate() {
-        let file = PartitionedFile::new(flow_file.file.path.clone(), flow_file.file.bytes)
-            .with_statistics(flow_file.statistics.clone());
-        if files.len() >= threads || flow_file.file.bytes < SPLIT_BYTES_MIN {
+    for (index, kept) in files.iter().enumerate() {
+        let mut file = PartitionedFile::new(kept.path.clone(), kept.bytes);
+        if index < SKIPPED_MAX {
+            file = file.with_statistics(Arc::new(statistics(kept, schema)));
+        }
+        if files.len() >= threads || kept.bytes < SPLIT_BYTES_MIN {
             groups[index % threads].push(file);
             continue;
         }
-        let bytes = i64::try_from(flow_file.file.bytes).unwrap_or(i64::MAX);
+        let bytes = i64::try_from(kept.bytes).unwrap_or(i64::MAX);
         let parts = i64::try_from(threads).unwrap_or(1);
         for (part, group) in (0..parts).zip(&mut groups) {
             group.push(file.clone().with_range(bytes / parts * part, part_end(bytes, parts, part)));
@@ -184,8 +188,7 @@ fn part_end(bytes: i64, parts: i64, part: i64) -> i64 {
 }
 
 /// What the files have together. Exact without a filter: then counts and newest times are answered from it.
-fn summary(files: &[FlowFile], schema: &SchemaRef, exact: bool) -> Result<Statistics> {
-    let merged = Statistics::try_merge_iter(files.iter().map(|file| file.statistics.as_ref()), schema)?;
-    let merged = Statistics { total_byte_size: Precision::Absent, ..merged };
-    Ok(if exact { merged } else { merged.to_inexact() })
+fn merged(files: &[Arc<File>], schema: &SchemaRef, exact: bool) -> Statistics {
+    let merged = summary(files, schema).unwrap_or_else(|| Statistics::new_unknown(schema));
+    if exact { merged } else { merged.to_inexact() }
 }

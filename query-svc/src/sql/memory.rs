@@ -1,8 +1,8 @@
 //! Memory of queries: each has its own bound, all together have one.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use datafusion::common::{DataFusionError, Result};
 use datafusion::execution::memory_pool::{FairSpillPool, MemoryConsumer, MemoryLimit, MemoryPool, MemoryReservation};
@@ -33,6 +33,27 @@ impl Shared {
                 self.bytes_max
             ))),
         }
+    }
+}
+
+/// What a query holds from its planning to its end.
+#[derive(Debug)]
+pub(super) struct Kept {
+    pool: Arc<dyn MemoryPool>,
+    parts: Mutex<Vec<MemoryReservation>>,
+}
+
+impl Kept {
+    pub(super) fn new(pool: Arc<dyn MemoryPool>) -> Self {
+        Self { pool, parts: Mutex::default() }
+    }
+
+    /// Makes room for a part before it is made.
+    pub(super) fn take(&self, name: &'static str, bytes: usize) -> Result<()> {
+        let part = MemoryConsumer::new(name).register(&self.pool);
+        part.try_grow(bytes)?;
+        self.parts.lock().unwrap_or_else(PoisonError::into_inner).push(part);
+        Ok(())
     }
 }
 
@@ -105,6 +126,17 @@ mod tests {
         drop(one);
         two.try_grow(20).expect("room again");
         drop(two);
+        assert_eq!(shared.held.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn what_is_kept_counts_until_the_query_ends() {
+        let shared = Shared::new(100);
+        let kept = Kept::new(shared.query(80));
+        kept.take("events", 50).expect("room");
+        assert!(kept.take("rules", 31).is_err(), "more than the query's own bound");
+        assert_eq!(shared.held.load(Ordering::Relaxed), 50);
+        drop(kept);
         assert_eq!(shared.held.load(Ordering::Relaxed), 0);
     }
 }

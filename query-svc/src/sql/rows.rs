@@ -16,6 +16,8 @@ use schemas::zone::ZoneName;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::memory::Kept;
+
 /// A device with what is nested in it beside it.
 #[derive(Serialize)]
 pub(super) struct DeviceRow {
@@ -72,9 +74,11 @@ pub(super) fn json<T: Serialize>(rows: impl IntoIterator<Item = T>) -> Result<Ve
 }
 
 /// A table of read models.
-pub(super) fn table(kind: Kind, rows: &[Value]) -> Result<MemTable> {
+pub(super) fn table(kind: Kind, rows: &[Value], kept: &Kept) -> Result<MemTable> {
     let schema = schema(kind);
-    MemTable::try_new(schema.clone(), vec![vec![batch(&schema, rows)?]])
+    let batch = batch(&schema, rows)?;
+    kept.take(kind.plural(), batch.get_array_memory_size())?;
+    MemTable::try_new(schema, vec![vec![batch]])
 }
 
 /// Rows of JSON as columns; what has no column is left out.

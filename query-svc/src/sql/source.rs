@@ -12,8 +12,9 @@ use serde_json::Value;
 use tokio::sync::Semaphore;
 
 use super::flow_files::FlowFiles;
+use super::memory::Kept;
 use super::{event_rows, rows};
-use crate::view::held::Snapshot;
+use crate::view::held::{Held, Snapshot};
 
 /// One org at one moment, as one caller may see it.
 pub struct Source {
@@ -22,8 +23,16 @@ pub struct Source {
     pub(crate) user_id: Option<UserId>,
     pub(crate) now: DateTime<Utc>,
     pub(crate) snapshot: Snapshot,
+    pub(crate) flows: Flows,
     /// The org's queries that may run at once.
     pub(crate) slots: Arc<Semaphore>,
+}
+
+/// Where the files of the flow table are found.
+pub(crate) enum Flows {
+    Listed(Arc<FlowFiles>),
+    /// Listed when a query asks for them.
+    Held(Arc<Held>),
 }
 
 impl Source {
@@ -33,16 +42,25 @@ impl Source {
             role: Role::Owner,
             user_id: None,
             now: DateTime::UNIX_EPOCH,
-            snapshot: Snapshot { flows, ..Snapshot::default() },
+            snapshot: Snapshot::default(),
+            flows: Flows::Listed(flows),
             slots: Arc::new(Semaphore::new(Semaphore::MAX_PERMITS)),
         }
     }
 
-    /// The rows of a table that is not made of files.
-    pub(super) fn rows(&self, kind: Kind) -> Result<Option<MemTable>> {
+    /// The files of the flow table.
+    pub(super) fn flows(&self) -> Arc<FlowFiles> {
+        match &self.flows {
+            Flows::Listed(files) => files.clone(),
+            Flows::Held(held) => held.flows(),
+        }
+    }
+
+    /// The rows of a table that is not made of files. They count as memory of the query.
+    pub(super) fn rows(&self, kind: Kind, kept: &Kept) -> Result<Option<MemTable>> {
         let models = &self.snapshot.models;
         let rows: Vec<Value> = match kind {
-            Kind::Event => return event_rows::table(&self.snapshot.events).map(Some),
+            Kind::Event => return event_rows::table(&self.snapshot.events, kept).map(Some),
             Kind::Rule => rows::json(models.ordered_rules())?,
             Kind::Zone => rows::json(models.zones.values())?,
             Kind::User => rows::json(models.users.values())?,
@@ -62,7 +80,7 @@ impl Source {
             }
             Kind::Org | Kind::Flow => return Ok(None),
         };
-        rows::table(kind, &rows).map(Some)
+        rows::table(kind, &rows, kept).map(Some)
     }
 
     fn shows_tokens_of(&self, owner: UserId) -> bool {

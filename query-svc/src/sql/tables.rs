@@ -10,6 +10,7 @@ use schemas::access::{Role, Verb};
 use schemas::kind::Kind;
 
 use super::flows::{ScanCount, Stored};
+use super::memory::Kept;
 use super::source::Source;
 
 /// The kinds that are tables.
@@ -20,22 +21,24 @@ pub(crate) const TABLES: [Kind; 8] =
 pub(super) struct Tables {
     source: Arc<Source>,
     count: Arc<ScanCount>,
+    kept: Kept,
 }
 
 impl Tables {
-    pub(super) fn new(source: Arc<Source>, count: Arc<ScanCount>) -> Self {
-        Self { source, count }
+    pub(super) fn new(source: Arc<Source>, count: Arc<ScanCount>, kept: Kept) -> Self {
+        Self { source, count, kept }
     }
 
     fn provider(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>, DataFusionError> {
         match kind_of(name, self.source.role) {
             Some(Kind::Flow) => {
-                let stored = Stored::new(self.source.snapshot.flows.clone(), self.count.clone());
+                let stored = Stored::new(self.source.flows(), self.count.clone());
                 Ok(Some(Arc::new(stored.view()?)))
             }
-            Some(kind) => {
-                self.source.rows(kind).map(|rows| rows.map(|table| Arc::new(table) as Arc<dyn TableProvider>))
-            }
+            Some(kind) => self
+                .source
+                .rows(kind, &self.kept)
+                .map(|rows| rows.map(|table| Arc::new(table) as Arc<dyn TableProvider>)),
             None => Ok(None),
         }
     }

@@ -40,7 +40,6 @@ pub(crate) struct Snapshot {
     pub(crate) models: Models,
     pub(crate) events: Events,
     pub(crate) presence: Presence,
-    pub(crate) flows: Arc<FlowFiles>,
 }
 
 #[derive(Debug, Default)]
@@ -75,30 +74,30 @@ impl Held {
 
     pub(crate) fn snapshot(&self) -> Snapshot {
         let memory = self.read();
-        let flows = match memory.flows.position == memory.catalogue.position {
-            true => memory.flows.clone(),
-            false => {
-                drop(memory);
-                self.list_files()
-            }
-        };
-        let memory = self.read();
         Snapshot {
             position: memory.models.shown().head.position.min(memory.events.position),
             models: memory.models.shown().clone(),
             events: memory.events.clone(),
             presence: memory.presence.clone(),
-            flows,
         }
     }
 
-    /// Files come in every second and are asked for now and then, so the list is made when it is wanted.
-    fn list_files(&self) -> Arc<FlowFiles> {
+    /// The files of the flow table. They come in every second and are asked for now and then, so the list is made
+    /// when it is wanted, and sorted while nobody waits for it.
+    pub(crate) fn flows(&self) -> Arc<FlowFiles> {
+        let (position, files) = {
+            let memory = self.read();
+            if memory.flows.position == memory.catalogue.position {
+                return memory.flows.clone();
+            }
+            (memory.catalogue.position, memory.catalogue.files.values().cloned().collect())
+        };
+        let listed = Arc::new(FlowFiles::new(position, files));
         let mut memory = self.write();
-        if memory.flows.position != memory.catalogue.position {
-            memory.flows = Arc::new(FlowFiles::of(&memory.catalogue, &memory.flows));
+        if memory.flows.position < position {
+            memory.flows = listed.clone();
         }
-        memory.flows.clone()
+        listed
     }
 
     pub(crate) fn take_model(&self, change: Change) {
@@ -148,5 +147,53 @@ impl Held {
 
     fn write(&self) -> RwLockWriteGuard<'_, Memory> {
         self.memory.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use schemas::files::FilesCommit;
+
+    use super::*;
+
+    fn message(position: u64) -> LogMessage {
+        let org: OrgId = "acme".parse().expect("an org");
+        let commit = FilesCommit {
+            org: org.clone(),
+            id: "cmt_01jcz3k9mv5x8q2w4e6r7t9y0a".parse().expect("an id"),
+            table: "flows".to_owned(),
+            add: Vec::new(),
+            remove: Vec::new(),
+            covers: None,
+        };
+        let payload = serde_json::to_vec(&commit).expect("JSON").into();
+        LogMessage { org, position, payload }
+    }
+
+    #[test]
+    fn readers_and_a_writer_never_wait_for_each_other_for_ever() {
+        const CHANGES: u64 = 20_000;
+        let held = Arc::new(Held::new("acme".parse().expect("an org")));
+        let (done, finished) = std::sync::mpsc::channel();
+        for _ in 0..3 {
+            let (held, done) = (held.clone(), done.clone());
+            thread::spawn(move || {
+                let mut last = 0;
+                while last < CHANGES {
+                    held.snapshot();
+                    let listed = held.flows().position;
+                    assert!(listed >= last, "the list went back from {last} to {listed}");
+                    last = listed;
+                }
+                done.send(())
+            });
+        }
+        let writer = held.clone();
+        thread::spawn(move || (1..=CHANGES).for_each(|position| writer.take_files(&message(position))));
+        for _ in 0..3 {
+            finished.recv_timeout(std::time::Duration::from_secs(30)).expect("nobody waits for ever");
+        }
     }
 }

@@ -16,7 +16,7 @@ use crate::error::Refused;
 
 /// An org in memory.
 pub(crate) struct OrgView {
-    held: Arc<Held>,
+    pub(crate) held: Arc<Held>,
     /// One for each query that may run at once.
     pub(crate) slots: Arc<Semaphore>,
     _feed: AbortOnDropHandle<()>,

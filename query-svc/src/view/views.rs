@@ -10,6 +10,8 @@ use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
 use super::OrgView;
+use super::held::Snapshot;
+use super::parked::{self, Parked};
 use crate::error::Refused;
 
 /// The orgs in memory.
@@ -46,6 +48,14 @@ impl Views {
     pub(crate) fn evict(&self, idle: Duration) {
         let mut orgs = self.orgs.lock().unwrap_or_else(PoisonError::into_inner);
         orgs.retain(|_, entry| entry.asked.elapsed() < idle);
+    }
+
+    /// The commit that the org's read models cannot go beyond, if the projector parked it.
+    pub(crate) async fn parked(&self, org: &OrgId, seen: &Snapshot) -> Option<Parked> {
+        match self.connected() {
+            true => parked::look(&self.bus, org, seen).await,
+            false => None,
+        }
     }
 
     pub(crate) fn connected(&self) -> bool {

@@ -111,3 +111,23 @@ async fn the_chain_is_checked_to_its_end() {
     assert_eq!((&broken["revisions"], &broken["broken_at_revision"]), (&json!(12), &json!(13)));
     assert!(broken["error"].as_str().unwrap().contains("expected revision 13, found 12"), "{broken}");
 }
+
+/// So many are gone through on the engine's threads.
+#[tokio::test]
+async fn many_events_are_listed_as_few_are() {
+    let mut rig = eventful().await;
+    for _ in 0..21 {
+        let moved = || vec![MovedRule { rule_id: id(1), order: 1 }];
+        rig.append("usr_c", &(0..500).map(|_| Event::RulesReordered { moved: moved() }).collect::<Vec<_>>()).await;
+    }
+    let last = 12 + 21 * 500;
+    rig.until("auditor", "/events?limit=1", |body| body["meta"]["total"] == last).await;
+    assert_eq!(revisions(&rig, "limit=2").await, [last, last - 1]);
+    assert_eq!(revisions(&rig, "actor=usr_b").await, [11, 10]);
+    assert_eq!(revisions(&rig, "type=rule.created").await, [9, 8]);
+    let history = rig.get("auditor", &format!("/firewall/rules/{}/history", id(2))).await;
+    assert_eq!(history["data"].as_array().unwrap().len(), 3);
+    assert_eq!(rig.refused("auditor", "/events?before_id=evt_1").await, (400, "QUERY_INVALID".to_owned()));
+    let none = format!("/firewall/rules/{}/history", id(3));
+    assert_eq!(rig.refused("auditor", &none).await, (404, "RESOURCE_NOT_FOUND".to_owned()));
+}

@@ -63,6 +63,20 @@ fn there_is_nothing_but_the_tables_of_the_org() {
         "SELECT lpad('x', 1000000000)",
         "SELECT array_repeat(1, 1000000000)",
         "SELECT generate_series(1, 1000000000)",
+        "SELECT replace(replace(arrow_cast('aaaa', 'LargeUtf8'), 'a', 'aaaa'), 'a', 'aaaa')",
+        "SELECT regexp_replace('aaaa', 'a', 'aaaa', 'g')",
+        "SELECT concat_ws('aaaa', '', '', '')",
+        "SELECT encode('aaaa', 'hex')",
+        "SELECT array_to_string(['', '', ''], 'aaaa')",
+        "SELECT list_join(['', '', ''], 'aaaa')",
+        "SELECT array_replace_all(['a', 'a'], 'a', 'aaaa')",
+        "SELECT string_to_array('aaaa', NULL)",
+        "SELECT CAST([CAST('aaaa' AS BYTEA)] AS TEXT)",
+        "SELECT [bytea 'aaaa']::text",
+        "SELECT [coalesce(X'00', 'aaaa')]::text",
+        "SELECT [arrow_cast('aaaa', 'Binary')]::text",
+        "SELECT [decode('aaaa', 'base64')]::text",
+        "SELECT [sha256('aaaa')]::text",
         "WITH x AS (INSERT INTO flows SELECT * FROM flows) SELECT 1",
         "SELEC 1",
         "",
@@ -100,7 +114,7 @@ fn reading_and_explaining_is_allowed() {
 fn a_query_that_fails_on_its_way_says_so() {
     for query in [
         "SELECT 1 / (value - value) FROM generate_series(1, 2)",
-        "SELECT arrow_cast('x', 'Int64') FROM generate_series(1, 2) WHERE value > 0",
+        "SELECT CAST('x' || value AS BIGINT) FROM generate_series(1, 2) WHERE value > 0",
     ] {
         let reason = refused(limits(), query);
         assert!(matches!(reason, Err(Reason::SqlFailed | Reason::SqlInvalid)), "{query}: {reason:?}");
@@ -161,4 +175,37 @@ fn long_queries_do_not_exhaust_the_stack() {
     }
     let flat = format!("SELECT * FROM flows WHERE src IN ({})", many("'10.0.0.1'", ",", 5_000));
     assert_eq!(refused(limits(), &flat), Ok(0), "a long list is not deep");
+}
+
+/// Planning cannot be interrupted, so these are refused before it.
+#[test]
+fn a_query_that_is_larger_than_it_looks_is_refused_at_once() {
+    let chain = |first: &str, next: &dyn Fn(usize) -> String, levels: usize| {
+        let ctes: Vec<String> = (1..=levels).map(|n| format!("a{n} AS ({})", next(n - 1))).collect();
+        format!("WITH a0 AS ({first}), {} SELECT * FROM a{levels}", ctes.join(", "))
+    };
+    let joined = |n| format!("SELECT l.x FROM a{n} l CROSS JOIN a{n} r");
+    let added = |n| format!("SELECT x + x AS x FROM a{n}");
+    let nested = (0..40).fold("SELECT 1".to_owned(), |below, n| format!("WITH w{n} AS ({below}) SELECT * FROM w{n}"));
+    for query in [
+        chain("SELECT 1 x", &joined, 40),
+        format!("{} WHERE x = 1", chain("SELECT src_port x FROM flows", &added, 40)),
+        nested,
+    ] {
+        let began = Instant::now();
+        let outcome = refused(limits(), &query);
+        assert!(matches!(outcome, Err(Reason::SqlForbidden | Reason::SqlInvalid)), "{query}: {outcome:?}");
+        assert!(began.elapsed() < Duration::from_secs(2), "{query}: {:?}", began.elapsed());
+    }
+    // The largest that are let through are planned in time.
+    for query in [
+        chain("SELECT 1 x", &joined, 8),
+        format!("{} WHERE x = 1", chain("SELECT src_port x FROM flows", &added, 12)),
+        chain("SELECT src_port x FROM flows", &|n| format!("SELECT x FROM a{n}"), 300),
+    ] {
+        let began = Instant::now();
+        let outcome = refused(limits(), &query);
+        assert!(outcome.is_ok(), "{query}: {outcome:?}");
+        assert!(began.elapsed() < Duration::from_secs(10), "{query}: {:?}", began.elapsed());
+    }
 }

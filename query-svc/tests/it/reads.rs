@@ -12,7 +12,7 @@ use schemas::event::{Event, SecretHash};
 use schemas::id::{ApiTokenId, DeviceId, RuleId, SetupKeyId, ZoneId};
 use schemas::org::Org;
 use schemas::rule::Rule;
-use schemas::subjects::{PRESENCE_BUCKET, STATE_BUCKET, desired_key, presence_key};
+use schemas::subjects::{PARKED_BUCKET, PRESENCE_BUCKET, STATE_BUCKET, desired_key, presence_key};
 use schemas::user::User;
 use schemas::view::Desired;
 use schemas::zone::Zone;
@@ -249,4 +249,22 @@ async fn the_document_names_every_route_once() {
     ids.sort_unstable();
     ids.dedup();
     assert_eq!(ids.len(), all);
+}
+
+#[tokio::test]
+async fn a_commit_that_is_parked_is_said_until_reads_are_beyond_it() {
+    let mut rig = founded().await;
+    let status = rig.get("viewer", "/system/status").await;
+    assert_eq!((&status["status"], &status["parked"]), (&json!("ok"), &Value::Null));
+    let events = vec![Event::ZoneCreated { zone: zone_of(3, "DMZ") }];
+    let position = rig.append("usr_1", &events).await;
+    let parked = json!({"org": "acme", "position": position, "error": "revision 9 is not 8", "at": AT});
+    let key = format!("events.acme.{position}");
+    let bucket = rig.bus.bucket(PARKED_BUCKET);
+    bucket.put(&key, Bytes::from(parked.to_string())).await.unwrap().await.unwrap();
+    let status = rig.until("viewer", "/system/status", |status| status["status"] == "degraded").await;
+    assert_eq!(status["parked"], json!({"position": position, "error": "revision 9 is not 8"}));
+    rig.project(position, &events).await;
+    let status = rig.until("viewer", "/system/status", |status| status["position"] == position).await;
+    assert_eq!((&status["status"], &status["parked"]), (&json!("ok"), &Value::Null));
 }

@@ -119,3 +119,17 @@ async fn an_org_runs_so_many_queries_and_a_caller_who_leaves_ends_theirs() {
         assert!(tokio::time::Instant::now() < deadline, "the first query never ended");
     }
 }
+
+#[tokio::test]
+async fn the_rows_of_a_table_count_as_memory_of_the_query() {
+    let mut rig =
+        crate::reads::found(Rig::with(Config { sql_query_memory_bytes: 64 << 10, ..Config::default() }).await).await;
+    let count = "SELECT count(*) FROM events";
+    assert_eq!(rows(&rig, "auditor", count).await, json!([[7]]));
+    let many = (1..=500).map(|number| rule(&rig, number, &format!("Rule {number}"), "drop")).collect();
+    rig.commit("usr_1", many).await;
+    for query in [count, "SELECT count(*) FROM rules"] {
+        assert_eq!(refusal(rig.sql("auditor", query).await).await, (422, "SQL_MEMORY".to_owned()), "{query}");
+    }
+    assert_eq!(rows(&rig, "auditor", "SELECT 1").await, json!([[1]]));
+}
