@@ -4,6 +4,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use async_nats::jetstream;
+use async_nats::jetstream::message::PublishMessage;
 use bytes::Bytes;
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
@@ -39,6 +40,15 @@ impl BareNats {
         };
         context.create_stream(stream).await.unwrap();
         Self { context, _child: child, _data: data }
+    }
+
+    /// The same under the check that an event log needs: the subject's last sequence is the expected one.
+    pub(crate) async fn publish_checked(&self, bytes: usize, expected: &mut u64) -> Duration {
+        let payload = Bytes::from(vec![b'x'; bytes]);
+        let message = PublishMessage::build().expected_last_subject_sequence(*expected).payload(payload);
+        let start = Instant::now();
+        *expected = self.context.send_publish("bare.checked", message).await.unwrap().await.unwrap().sequence;
+        start.elapsed()
     }
 
     /// Publishes one message of so many bytes and waits for its acknowledgement.
