@@ -128,7 +128,7 @@ impl Call {
                 .idempotency_key
                 .is_some()
                 .then(|| sha256_hex(format!("{} {:?}", write.request_hash, origin.role).as_bytes())),
-            command_id: write.idempotency_key.unwrap_or_else(|| random_command_id()),
+            command_id: write.idempotency_key.unwrap_or_else(random_command_id),
             if_match: write.if_match,
             dry_run: write.dry_run,
         };

@@ -39,7 +39,7 @@ async fn carry_out(orgs: Orgs, request: ReportRequest) {
     let (org, device) = (request.org.clone(), request.device);
     let origin = Origin {
         actor: device.to_string(),
-        credential: "device key".to_owned(),
+        credential: "device_key".to_owned(),
         source_ip: None,
         role: Role::Viewer,
         user_id: None,

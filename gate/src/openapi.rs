@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::Router;
+use axum::http::StatusCode;
 use axum::routing::get;
 use schemas::id::{ApiTokenId, DeviceId, EventId, OrgId, RuleId, SetupKeyId, UserId, ZoneId};
 use utoipa::openapi::path::{Operation, PathItem};
@@ -70,7 +71,10 @@ fn document(paths: OpenApi) -> OpenApi {
         .build();
     let mut document = base.nest(BASE, paths);
     for path in document.paths.paths.values_mut() {
-        operations(path).for_each(explain_refusals);
+        operations(path).for_each(|operation| {
+            explain_refusals(operation);
+            describe_answers(operation);
+        });
     }
     document
 }
@@ -103,6 +107,20 @@ fn operations(path: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
     ]
     .into_iter()
     .flatten()
+}
+
+/// Gives each answer that its handler did not describe the words of its status: the format demands some.
+fn describe_answers(operation: &mut Operation) {
+    for (status, response) in &mut operation.responses.responses {
+        if let RefOr::T(response) = response
+            && response.description.is_empty()
+        {
+            let status = status.parse().ok().and_then(|status| StatusCode::from_u16(status).ok());
+            let words =
+                status.and_then(|status| status.canonical_reason()).unwrap_or("A refusal; /errors lists every reason");
+            response.description = words.to_owned();
+        }
+    }
 }
 
 /// Says of every operation how its refusals look.

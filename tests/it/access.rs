@@ -1,11 +1,10 @@
 //! Who may call: API tokens with their roles, and JWTs of an OIDC issuer with rotating keys.
 
-use chrono::Utc;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::rig::{Answer, Rig, send};
+use crate::rig::{Answer, Rig, now, send};
 
 const ISSUER: &str = "https://issuer.test";
 
@@ -98,7 +97,7 @@ impl Issuer {
 }
 
 fn claims(change: Value) -> Value {
-    let now = Utc::now().timestamp();
+    let now = now().timestamp();
     let mut claims = json!({"iss": ISSUER, "sub": "ada", "org_id": "default", "azp": "app", "iat": now, "exp": now + 300, "role": "operator"});
     claims.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
     claims
@@ -123,7 +122,7 @@ async fn a_jwt_is_taken_from_the_configured_issuer_only() {
         (&json!("jwt:ada"), &json!("jwt"))
     );
 
-    let expired = get(&issuer.sign(&claims(json!({"exp": Utc::now().timestamp() - 120})))).await;
+    let expired = get(&issuer.sign(&claims(json!({"exp": now().timestamp() - 120})))).await;
     assert_eq!((expired.status.as_u16(), expired.reason()), (401, "TOKEN_EXPIRED"));
     let other = get(&issuer.sign(&claims(json!({"iss": "https://other.test"})))).await;
     assert_eq!((other.status.as_u16(), other.reason()), (401, "JWT_INVALID"));

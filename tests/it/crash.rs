@@ -12,7 +12,7 @@ use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 
 use crate::device::{SimDevice, batch};
-use crate::rig::{Rig, send, wait_for};
+use crate::rig::{Rig, now, send, wait_for};
 
 const RULES: usize = 2_000;
 const WRITERS: usize = 8;
@@ -136,7 +136,7 @@ async fn create_rules(writer: usize, request: reqwest::RequestBuilder, done: Arc
 /// Sends batches one after the other, each until it is acknowledged, with one number for all attempts.
 async fn stream_flows(device: SimDevice, done: Arc<Acknowledged>) {
     let bus = device.connect().await;
-    let start = chrono::Utc::now().timestamp_micros();
+    let start = now().timestamp_micros();
     for number in 1.. {
         let rows = batch(start + (number as i64) * 1_000_000, ROWS);
         let payload = Bytes::from(flow::encode(&rows).unwrap());

@@ -169,6 +169,12 @@ pub(crate) fn netkeep() -> PathBuf {
     PathBuf::from(env!("CARGO_BIN_EXE_netkeep"))
 }
 
+/// The clock of this machine, which is that of the netkeep under test.
+#[expect(clippy::disallowed_methods, reason = "this is where the tests learn the time")]
+pub(crate) fn now() -> chrono::DateTime<chrono::Utc> {
+    chrono::Utc::now()
+}
+
 /// An address that nothing listens on at this moment.
 pub(crate) fn free(like: SocketAddr) -> SocketAddr {
     TcpListener::bind(SocketAddr::new(like.ip(), 0)).unwrap().local_addr().unwrap()

@@ -167,6 +167,14 @@ async fn the_document_lists_every_route_and_the_page_shows_it() {
         listed.sort_unstable();
         assert_eq!(listed.join(" "), methods, "{path}");
     }
+    let operations: Vec<&Value> = paths.values().flat_map(|path| path.as_object().unwrap().values()).collect();
+    let ids: std::collections::BTreeSet<&str> =
+        operations.iter().map(|it| it["operationId"].as_str().unwrap()).collect();
+    assert_eq!(ids.len(), operations.len(), "no two operations share an id");
+    for operation in operations {
+        let described = |answer: &Value| answer["description"].as_str().is_some_and(|text| !text.is_empty());
+        assert!(operation["responses"].as_object().unwrap().values().all(described), "{operation}");
+    }
     let page = send(rig.http.get(rig.url("/api-docs/"))).await;
     assert_eq!(page.status, 200);
     assert!(page.json.as_str().is_some_and(|html| html.contains("swagger")), "{}", page.json);

@@ -20,7 +20,7 @@ pub(super) fn router() -> OpenApiRouter<App> {
 }
 
 /// Creates an API token of the caller's own. The answer shows its secret, once.
-#[utoipa::path(post, path = "/api-tokens", tag = "api-tokens", params(WriteOptions), request_body = NewApiToken, responses(
+#[utoipa::path(post, path = "/api-tokens", operation_id = "create_api_token", tag = "api-tokens", params(WriteOptions), request_body = NewApiToken, responses(
     (status = 201, body = ApiTokenWithSecret), (status = "default", body = ProblemBody)))]
 async fn create(State(app): State<App>, caller: Caller, new: Write<NewApiToken>) -> Result<Response, Problem> {
     let command = Command::CreateApiToken(new.body);
@@ -28,7 +28,7 @@ async fn create(State(app): State<App>, caller: Caller, new: Write<NewApiToken>)
 }
 
 /// Renames an API token.
-#[utoipa::path(patch, path = "/api-tokens/{id}", tag = "api-tokens", params(("id" = ApiTokenId, Path), WriteOptions),
+#[utoipa::path(patch, path = "/api-tokens/{id}", operation_id = "update_api_token", tag = "api-tokens", params(("id" = ApiTokenId, Path), WriteOptions),
     request_body = ApiTokenPatch, responses((status = 200, body = ApiToken), (status = "default", body = ProblemBody)))]
 async fn update(
     State(app): State<App>,
@@ -40,7 +40,7 @@ async fn update(
 }
 
 /// Deletes an API token: it opens nothing any more.
-#[utoipa::path(delete, path = "/api-tokens/{id}", tag = "api-tokens", params(("id" = ApiTokenId, Path), WriteOptions),
+#[utoipa::path(delete, path = "/api-tokens/{id}", operation_id = "delete_api_token", tag = "api-tokens", params(("id" = ApiTokenId, Path), WriteOptions),
     responses((status = 204), (status = "default", body = ProblemBody)))]
 async fn delete(
     State(app): State<App>,

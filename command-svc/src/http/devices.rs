@@ -24,7 +24,7 @@ pub(super) fn router() -> OpenApiRouter<App> {
 }
 
 /// Enrols a device. The setup key in the body is the credential; the same key pair gets the same device.
-#[utoipa::path(post, path = "/devices/enroll", tag = "devices", request_body = Enrolment, security(()), responses(
+#[utoipa::path(post, path = "/devices/enroll", operation_id = "enrol_device", tag = "devices", request_body = Enrolment, security(()), responses(
     (status = 201, body = Enrolled), (status = "default", body = ProblemBody)))]
 async fn enrol(State(app): State<App>, enrolment: Write<Enrolment>) -> Result<Response, Problem> {
     let Write { options: write, body } = enrolment;
@@ -60,7 +60,7 @@ async fn enrol(State(app): State<App>, enrolment: Write<Enrolment>) -> Result<Re
 }
 
 /// Changes what is given of a device: its name, mode, or interfaces and their zones.
-#[utoipa::path(patch, path = "/devices/{id}", tag = "devices", params(("id" = DeviceId, Path), WriteOptions), request_body = DevicePatch,
+#[utoipa::path(patch, path = "/devices/{id}", operation_id = "update_device", tag = "devices", params(("id" = DeviceId, Path), WriteOptions), request_body = DevicePatch,
     responses((status = 200, body = Device), (status = "default", body = ProblemBody)))]
 async fn update(
     State(app): State<App>,
@@ -72,7 +72,7 @@ async fn update(
 }
 
 /// Takes a device out of the org. Its connection ends at once, its key opens nothing any more.
-#[utoipa::path(delete, path = "/devices/{id}", tag = "devices", params(("id" = DeviceId, Path), WriteOptions),
+#[utoipa::path(delete, path = "/devices/{id}", operation_id = "delete_device", tag = "devices", params(("id" = DeviceId, Path), WriteOptions),
     responses((status = 204), (status = "default", body = ProblemBody)))]
 async fn delete(
     State(app): State<App>,

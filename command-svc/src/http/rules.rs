@@ -28,21 +28,21 @@ struct Ordered {
 }
 
 /// Creates a rule after the last one.
-#[utoipa::path(post, path = "/firewall/rules", tag = "rules", params(WriteOptions), request_body = NewRule, responses(
+#[utoipa::path(post, path = "/firewall/rules", operation_id = "create_rule", tag = "rules", params(WriteOptions), request_body = NewRule, responses(
     (status = 201, body = Rule), (status = "default", body = ProblemBody)))]
 async fn create(State(app): State<App>, caller: Caller, new: Write<NewRule>) -> Result<Response, Problem> {
     app.submit(caller, Verb::Create, new.options, Command::CreateRule(new.body)).await
 }
 
 /// Puts all rules into a new order. The list names every rule of the org exactly once.
-#[utoipa::path(put, path = "/firewall/rules/order", tag = "rules", params(WriteOptions), request_body = RuleOrder, responses(
+#[utoipa::path(put, path = "/firewall/rules/order", operation_id = "order_rules", tag = "rules", params(WriteOptions), request_body = RuleOrder, responses(
     (status = 200, body = Ordered), (status = "default", body = ProblemBody)))]
 async fn order(State(app): State<App>, caller: Caller, order: Write<RuleOrder>) -> Result<Response, Problem> {
     app.submit(caller, Verb::Update, order.options, Command::OrderRules(order.body)).await
 }
 
 /// Replaces a rule; its id, number and place stay.
-#[utoipa::path(put, path = "/firewall/rules/{id}", tag = "rules", params(("id" = RuleId, Path), WriteOptions), request_body = NewRule,
+#[utoipa::path(put, path = "/firewall/rules/{id}", operation_id = "replace_rule", tag = "rules", params(("id" = RuleId, Path), WriteOptions), request_body = NewRule,
     responses((status = 200, body = Rule), (status = "default", body = ProblemBody)))]
 async fn replace(
     State(app): State<App>,
@@ -54,7 +54,7 @@ async fn replace(
 }
 
 /// Changes what is given of a rule.
-#[utoipa::path(patch, path = "/firewall/rules/{id}", tag = "rules", params(("id" = RuleId, Path), WriteOptions), request_body = RulePatch,
+#[utoipa::path(patch, path = "/firewall/rules/{id}", operation_id = "update_rule", tag = "rules", params(("id" = RuleId, Path), WriteOptions), request_body = RulePatch,
     responses((status = 200, body = Rule), (status = "default", body = ProblemBody)))]
 async fn update(
     State(app): State<App>,
@@ -66,7 +66,7 @@ async fn update(
 }
 
 /// Deletes a rule.
-#[utoipa::path(delete, path = "/firewall/rules/{id}", tag = "rules", params(("id" = RuleId, Path), WriteOptions),
+#[utoipa::path(delete, path = "/firewall/rules/{id}", operation_id = "delete_rule", tag = "rules", params(("id" = RuleId, Path), WriteOptions),
     responses((status = 204), (status = "default", body = ProblemBody)))]
 async fn delete(
     State(app): State<App>,

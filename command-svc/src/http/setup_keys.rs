@@ -21,7 +21,7 @@ pub(super) fn router() -> OpenApiRouter<App> {
 }
 
 /// Creates a setup key. The answer shows its secret, once.
-#[utoipa::path(post, path = "/setup-keys", tag = "setup-keys", params(WriteOptions), request_body = NewSetupKey, responses(
+#[utoipa::path(post, path = "/setup-keys", operation_id = "create_setup_key", tag = "setup-keys", params(WriteOptions), request_body = NewSetupKey, responses(
     (status = 201, body = SetupKeyWithSecret), (status = "default", body = ProblemBody)))]
 async fn create(State(app): State<App>, caller: Caller, new: Write<NewSetupKey>) -> Result<Response, Problem> {
     let command = Command::CreateSetupKey(new.body);
@@ -29,7 +29,7 @@ async fn create(State(app): State<App>, caller: Caller, new: Write<NewSetupKey>)
 }
 
 /// Changes what is given of a setup key; `{"revoked": true}` ends it for good.
-#[utoipa::path(patch, path = "/setup-keys/{id}", tag = "setup-keys", params(("id" = SetupKeyId, Path), WriteOptions),
+#[utoipa::path(patch, path = "/setup-keys/{id}", operation_id = "update_setup_key", tag = "setup-keys", params(("id" = SetupKeyId, Path), WriteOptions),
     request_body = SetupKeyPatch, responses((status = 200, body = SetupKey), (status = "default", body = ProblemBody)))]
 async fn update(
     State(app): State<App>,
@@ -41,7 +41,7 @@ async fn update(
 }
 
 /// Deletes a setup key; the devices that enrolled with it stay.
-#[utoipa::path(delete, path = "/setup-keys/{id}", tag = "setup-keys", params(("id" = SetupKeyId, Path), WriteOptions),
+#[utoipa::path(delete, path = "/setup-keys/{id}", operation_id = "delete_setup_key", tag = "setup-keys", params(("id" = SetupKeyId, Path), WriteOptions),
     responses((status = 204), (status = "default", body = ProblemBody)))]
 async fn delete(
     State(app): State<App>,

@@ -17,14 +17,14 @@ pub(super) fn router() -> OpenApiRouter<App> {
 }
 
 /// Creates a zone.
-#[utoipa::path(post, path = "/zones", tag = "zones", params(WriteOptions), request_body = NewZone, responses(
+#[utoipa::path(post, path = "/zones", operation_id = "create_zone", tag = "zones", params(WriteOptions), request_body = NewZone, responses(
     (status = 201, body = Zone), (status = "default", body = ProblemBody)))]
 async fn create(State(app): State<App>, caller: Caller, new: Write<NewZone>) -> Result<Response, Problem> {
     app.submit(caller, Verb::Create, new.options, Command::CreateZone(new.body)).await
 }
 
 /// Changes what is given of a zone.
-#[utoipa::path(patch, path = "/zones/{id}", tag = "zones", params(("id" = ZoneId, Path), WriteOptions), request_body = ZonePatch,
+#[utoipa::path(patch, path = "/zones/{id}", operation_id = "update_zone", tag = "zones", params(("id" = ZoneId, Path), WriteOptions), request_body = ZonePatch,
     responses((status = 200, body = Zone), (status = "default", body = ProblemBody)))]
 async fn update(
     State(app): State<App>,
@@ -36,7 +36,7 @@ async fn update(
 }
 
 /// Deletes a zone that nothing refers to.
-#[utoipa::path(delete, path = "/zones/{id}", tag = "zones", params(("id" = ZoneId, Path), WriteOptions),
+#[utoipa::path(delete, path = "/zones/{id}", operation_id = "delete_zone", tag = "zones", params(("id" = ZoneId, Path), WriteOptions),
     responses((status = 204), (status = "default", body = ProblemBody)))]
 async fn delete(
     State(app): State<App>,
