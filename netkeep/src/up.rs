@@ -48,9 +48,17 @@ pub(crate) struct Config {
     query: query_svc::Config,
 }
 
-/// Runs until told to stop.
+/// Runs until told to stop, also while it starts.
 pub(crate) async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<()> {
     let _lock = own(&config.data_dir)?;
+    let layers = tokio::select! {
+        layers = start(config) => layers?,
+        () = stop.cancelled() => return Ok(()),
+    };
+    layers.run(stop).await
+}
+
+async fn start(config: Config) -> anyhow::Result<Layers> {
     let program = find(config.nats_server.as_deref()).await?;
     let (gate, keyring) = gate(config.gate, &config.jwt)?;
     let listener = listen(config.listen).await?;
@@ -87,7 +95,7 @@ pub(crate) async fn run(config: Config, stop: CancellationToken) -> anyhow::Resu
     // Written after the token was shown: a start that is cut off before shows another one.
     File::create(&founded)?.sync_all()?;
     info!("ready at {url}, API description at {url}/api-docs");
-    layers.run(stop).await
+    Ok(layers)
 }
 
 /// Makes the data folder, readable by its owner only, and keeps other netkeeps out of it.

@@ -67,12 +67,13 @@ pub(crate) fn router(app: &App) -> OpenApiRouter<App> {
         .merge(system::router())
 }
 
-/// The same routes under another path. An operation id is unique in the document, so these have none.
+/// The same routes under another path. An operation id is unique in the document, so these begin with the prefix.
 fn alias(prefix: &str, routes: OpenApiRouter<App>) -> OpenApiRouter<App> {
     let mut routes = OpenApiRouter::new().nest(prefix, routes);
     for path in routes.get_openapi_mut().paths.paths.values_mut() {
         if let Some(operation) = &mut path.get {
-            operation.operation_id = None;
+            let word = prefix.trim_start_matches('/');
+            operation.operation_id = operation.operation_id.take().map(|id| format!("{word}_{id}"));
         }
     }
     routes
