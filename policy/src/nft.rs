@@ -3,7 +3,7 @@
 //! The table `inet netkeep`, in the order a packet meets it:
 //!
 //! - `input`, `forward`, `output`: base chains at priority `filter`. Connections to the control plane and established
-//!   ones pass; so do the ICMPv6 messages without which an IPv6 link is dead, as ARP does, and the answers of DHCP
+//!   ones pass; so do the ICMPv6 messages without which an IPv6 link is dead, as ARP does, and the requests and answers of DHCP
 //!   servers to the device. Then the zone of the interface leads on; an interface without a zone is left alone.
 //! - `from.<zone>`: for forwarded packets, the zone of the outgoing interface.
 //! - `pair.<from>.<to>`: the rules between two zones, as few verdict maps (`steps`), never a list of rules.

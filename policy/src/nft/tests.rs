@@ -81,6 +81,8 @@ fn one_rule_between_two_zones() {
     		ip daddr . tcp dport @control4 accept comment "control plane"
     		ip6 daddr . tcp dport @control6 accept comment "control plane"
     		icmpv6 type { mld-listener-query, mld-listener-report, mld-listener-done, mld2-listener-report, nd-router-solicit, nd-router-advert, nd-neighbor-solicit, nd-neighbor-advert } accept comment "link upkeep"
+    		meta nfproto ipv4 udp sport 68 udp dport 67 accept comment "address upkeep"
+    		meta nfproto ipv6 udp sport 546 udp dport 547 accept comment "address upkeep"
     		ct state established,related accept
     	}
     }
@@ -124,6 +126,8 @@ fn in_shadow_everything_is_accepted_in_the_end() {
     	chain output {
     		type filter hook output priority filter; policy accept;
     		icmpv6 type { mld-listener-query, mld-listener-report, mld-listener-done, mld2-listener-report, nd-router-solicit, nd-router-advert, nd-neighbor-solicit, nd-neighbor-advert } accept comment "link upkeep"
+    		meta nfproto ipv4 udp sport 68 udp dport 67 accept comment "address upkeep"
+    		meta nfproto ipv6 udp sport 546 udp dport 547 accept comment "address upkeep"
     		ct state established,related accept
     	}
     }

@@ -25,9 +25,15 @@ const LINK_UPKEEP: &str = "icmpv6 type { mld-listener-query, mld-listener-report
     accept comment \"link upkeep\"";
 
 /// A device that gets its address by DHCP loses it without the answers. Those to a broadcast belong to no connection.
-const ADDRESS_UPKEEP: [&str; 2] = [
+const ADDRESS_ANSWERS: [&str; 2] = [
     "meta nfproto ipv4 udp sport 67 udp dport 68 accept comment \"address upkeep\"",
     "meta nfproto ipv6 udp sport 547 udp dport 546 accept comment \"address upkeep\"",
+];
+
+/// And without asking.
+const ADDRESS_REQUESTS: [&str; 2] = [
+    "meta nfproto ipv4 udp sport 68 udp dport 67 accept comment \"address upkeep\"",
+    "meta nfproto ipv6 udp sport 546 udp dport 547 accept comment \"address upkeep\"",
 ];
 
 const ESTABLISHED: &str = "ct state established,related accept";
@@ -163,7 +169,8 @@ fn local(script: &mut Script, layout: &Layout<'_>, options: &Options) {
     }
     received.push(LINK_UPKEEP.to_owned());
     sent.push(LINK_UPKEEP.to_owned());
-    received.extend(ADDRESS_UPKEEP.map(str::to_owned));
+    received.extend(ADDRESS_ANSWERS.map(str::to_owned));
+    sent.extend(ADDRESS_REQUESTS.map(str::to_owned));
     let ways_in = by_interface(layout, |from| layout.chain(from, &layout.local));
     base_chain(script, "input", &received, "iifname vmap", &ways_in);
     let ways_out = by_interface(layout, |to| layout.chain(&layout.local, to));
