@@ -3,8 +3,8 @@
 //! The table `inet netkeep`, in the order a packet meets it:
 //!
 //! - `input`, `forward`, `output`: base chains at priority `filter`. Connections to the control plane and established
-//!   ones pass; so do the ICMPv6 messages without which an IPv6 link is dead, as ARP does, and the requests and answers of DHCP
-//!   servers to the device. Then the zone of the interface leads on; an interface without a zone is left alone.
+//!   ones pass; so do the ICMPv6 messages without which an IPv6 link is dead, as ARP does, and what the device and its DHCP
+//!   servers say to each other. Then the zone of the interface leads on; an interface without a zone is left alone.
 //! - `from.<zone>`: for forwarded packets, the zone of the outgoing interface.
 //! - `pair.<from>.<to>`: the rules between two zones, as few verdict maps (`steps`), never a list of rules.
 //! - `rule_<number>`: what one rule does: count, mark the connection, tell the agent by NFLOG, and the verdict.
