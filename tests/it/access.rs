@@ -68,26 +68,18 @@ struct Issuer {
 }
 
 impl Issuer {
-    /// A key pair that openssl makes, and its public half as a JWK.
-    async fn new(kid: &'static str, dir: &std::path::Path) -> (Self, Value) {
+    /// A new Ed25519 key, and its public half as a JWK (RFC 8037).
+    fn new(kid: &'static str) -> (Self, Value) {
         use base64::Engine;
-        let path = dir.join(format!("{kid}.pem"));
-        let made = tokio::process::Command::new("openssl")
-            .args(["genpkey", "-algorithm", "ed25519", "-out"])
-            .arg(&path)
-            .status()
-            .await
-            .unwrap();
-        assert!(made.success());
-        let key = EncodingKey::from_ed_pem(&std::fs::read(&path).unwrap()).unwrap();
-        let public = tokio::process::Command::new("openssl")
-            .args(["pkey", "-pubout", "-outform", "DER", "-in"])
-            .arg(&path)
-            .output();
-        let der = public.await.unwrap().stdout;
-        let x = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(&der[der.len() - 32..]);
+        let pair = nkeys::KeyPair::new_user();
+        let (_, seed) = nkeys::decode_seed(&pair.seed().unwrap()).unwrap();
+        let (_, public) = nkeys::from_public_key(&pair.public_key()).unwrap();
+        // PKCS #8 around a bare key (RFC 8410 section 7).
+        let mut der = vec![0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20];
+        der.extend(seed);
+        let x = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(public);
         let jwk = json!({"kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "use": "sig", "kid": kid, "x": x});
-        (Self { key, kid }, jwk)
+        (Self { key: EncodingKey::from_ed_der(&der), kid }, jwk)
     }
 
     fn sign(&self, claims: &Value) -> String {
@@ -107,7 +99,7 @@ fn claims(change: Value) -> Value {
 async fn a_jwt_is_taken_from_the_configured_issuer_only() {
     let dir = tempfile::TempDir::new().unwrap();
     let jwks = dir.path().join("jwks.json");
-    let (issuer, jwk) = Issuer::new("one", dir.path()).await;
+    let (issuer, jwk) = Issuer::new("one");
     std::fs::write(&jwks, json!({"keys": [jwk]}).to_string()).unwrap();
     let rig = Rig::start_with(&["--jwt-issuer", ISSUER, "--jwt-jwks", jwks.to_str().unwrap()]).await;
 
@@ -126,7 +118,7 @@ async fn a_jwt_is_taken_from_the_configured_issuer_only() {
     assert_eq!((expired.status.as_u16(), expired.reason()), (401, "TOKEN_EXPIRED"));
     let other = get(&issuer.sign(&claims(json!({"iss": "https://other.test"})))).await;
     assert_eq!((other.status.as_u16(), other.reason()), (401, "JWT_INVALID"));
-    let (forger, _) = Issuer::new("forged", dir.path()).await;
+    let (forger, _) = Issuer::new("forged");
     let forged = Issuer { key: forger.key, kid: "one" }.sign(&claims(json!({})));
     assert_eq!(get(&forged).await.reason(), "JWT_INVALID");
     let payload = good.split('.').nth(1).unwrap();
@@ -136,7 +128,7 @@ async fn a_jwt_is_taken_from_the_configured_issuer_only() {
     assert_eq!((foreign.status.as_u16(), foreign.reason()), (404, "ORG_MISSING"));
 
     // The issuer rotates its keys: the new one is found by itself, the old one ends.
-    let (next, jwk) = Issuer::new("two", dir.path()).await;
+    let (next, jwk) = Issuer::new("two");
     std::fs::write(&jwks, json!({"keys": [jwk]}).to_string()).unwrap();
     let rotated = next.sign(&claims(json!({})));
     crate::rig::wait_for("the new key", async || get(&rotated).await.status == 200).await;

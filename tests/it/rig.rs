@@ -78,14 +78,21 @@ impl Rig {
     /// Ends its nats-server, and only that, as a power cut would.
     pub(crate) async fn kill_nats(&self) {
         let config = self.data.path().join("nats/nats-server.conf");
-        let killed = Command::new("pkill").args(["-KILL", "-f", config.to_str().unwrap()]).status().await.unwrap();
-        assert!(killed.success(), "there is a nats-server to kill");
+        let config = config.to_str().unwrap();
+        let processes = std::fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok());
+        let named = processes.filter(|process| {
+            let words = std::fs::read(process.path().join("cmdline")).unwrap_or_default();
+            words.split(|byte| *byte == 0).any(|word| word == config.as_bytes())
+        });
+        let pids: Vec<String> = named.map(|process| process.file_name().into_string().unwrap()).collect();
+        assert_eq!(pids.len(), 1, "there is a nats-server to kill");
+        signal("KILL", &pids[0]).await;
     }
 
     /// Ends it as Ctrl-C would, and checks that it ended well.
     pub(crate) async fn stop(&mut self) {
         let pid = self.child.id().unwrap().to_string();
-        assert!(Command::new("kill").args(["-INT", &pid]).status().await.unwrap().success());
+        signal("INT", &pid).await;
         let status = tokio::time::timeout(DEADLINE, self.child.wait()).await.expect("it stops in time").unwrap();
         assert!(status.success(), "{status}");
     }
@@ -145,6 +152,12 @@ impl Rig {
         assert_eq!(created.status, 201, "{}", created.json);
         created.json["key"].as_str().unwrap().to_owned()
     }
+}
+
+/// The shell's own `kill`: a program of that name is not everywhere.
+async fn signal(name: &str, pid: &str) {
+    let sent = Command::new("sh").args(["-c", &format!("kill -{name} {pid}")]).status().await.unwrap();
+    assert!(sent.success());
 }
 
 pub(crate) async fn send(request: RequestBuilder) -> Answer {
