@@ -10,13 +10,13 @@ mod api_token;
 use chrono::{DateTime, Duration, Utc};
 use schemas::access::Role;
 use schemas::command::Command;
-use schemas::event::{Event, SecretHash};
+use schemas::event::Event;
 use schemas::id::{OrgId, Ulid, UserId};
 use schemas::state::OrgState;
 use serde_json::Value;
 
 use crate::refusal::Refusal;
-use crate::secrets::{SecretKind, Secrets, kept};
+use crate::secrets::{NewSecret, SecretKind, Secrets, kept};
 
 /// What a decision needs to know beside the org and the command.
 #[derive(Debug, Clone)]
@@ -32,13 +32,6 @@ pub struct Context {
     pub credential: String,
     /// For commands that create a secret.
     pub secrets: Secrets,
-}
-
-/// A secret about to be given out: only its hash and its first characters are kept.
-#[derive(Debug, Clone, PartialEq)]
-pub struct NewSecret {
-    pub hash: SecretHash,
-    pub prefix: String,
 }
 
 impl Context {

@@ -8,8 +8,6 @@ use schemas::event::SecretHash;
 use schemas::id::OrgId;
 use sha2::Sha256;
 
-use crate::decide::NewSecret;
-
 /// Makes secrets from a key that never leaves the control plane.
 #[derive(Clone)]
 pub struct Secrets([u8; 32]);
@@ -19,6 +17,13 @@ pub struct Secrets([u8; 32]);
 pub enum SecretKind {
     ApiToken,
     SetupKey,
+}
+
+/// A secret about to be given out: only its hash and its first characters are kept.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewSecret {
+    pub hash: SecretHash,
+    pub prefix: String,
 }
 
 /// What is kept of a secret to recognise it by.
