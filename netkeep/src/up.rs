@@ -3,9 +3,12 @@
 use std::fs::File;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, bail};
+use bus::Bus;
 use schemas::id::OrgId;
+use schemas::subjects;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
@@ -13,6 +16,9 @@ use crate::control::{Ground, Layers, feed_keyring, gate, listen, serve};
 use crate::founding::found;
 use crate::keys::InstanceKeys;
 use crate::nats_server::{NatsServer, find};
+
+/// A start folds the whole event log before it writes read models, and `--new-token` may find a long one.
+const VISIBLE_DEADLINE: Duration = Duration::from_secs(300);
 
 #[derive(Debug, clap::Args)]
 #[group(skip)]
@@ -86,7 +92,9 @@ async fn start(config: Config) -> anyhow::Result<Layers> {
 
     let founded = data.join("founded");
     let token = if config.new_token || !founded.exists() {
-        Some(found(&orgs, &ground.secrets()?, &config.org).await?)
+        let token = found(&orgs, &ground.secrets()?, &config.org).await?;
+        await_visible(&bus, &config.org).await?;
+        Some(token)
     } else {
         None
     };
@@ -96,6 +104,18 @@ async fn start(config: Config) -> anyhow::Result<Layers> {
     File::create(&founded)?.sync_all()?;
     info!("ready at {url}, API description at {url}/api-docs");
     Ok(layers)
+}
+
+/// Waits until readers find the org: who is told that all is ready may ask at once.
+async fn await_visible(bus: &Bus, org: &OrgId) -> anyhow::Result<()> {
+    let models = bus.bucket(subjects::STATE_BUCKET);
+    let seen = async {
+        while models.read(&subjects::head_key(org)).await?.is_none() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        Ok(())
+    };
+    tokio::time::timeout(VISIBLE_DEADLINE, seen).await.context("the read models of the org were not there in time")?
 }
 
 /// Makes the data folder, readable by its owner only, and keeps other netkeeps out of it.

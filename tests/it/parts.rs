@@ -83,7 +83,9 @@ async fn the_parts_do_together_what_up_does_alone() {
     let seen = call(Method::GET, query).header("Netkeep-Min-Position", created.header("netkeep-position"));
     let names = send(seen).await.json.to_string();
     assert!(names.contains("BEFORE") && names.contains("AFTER"), "{names}");
-    let theirs = send(rig.http.get(format!("http://{query}/api/v1/zones")).bearer_auth(&second)).await;
-    assert_eq!((theirs.status.as_u16(), &theirs.json["meta"]["total"]), (200, &json!(5)), "{}", theirs.json);
+    let theirs = async || send(rig.http.get(format!("http://{query}/api/v1/zones")).bearer_auth(&second)).await;
+    wait_for("the second org to be projected", async || theirs().await.status == 200).await;
+    let theirs = theirs().await;
+    assert_eq!(theirs.json["meta"]["total"], 5, "{}", theirs.json);
     assert!(!theirs.json.to_string().contains("BEFORE"), "one org sees nothing of another");
 }
