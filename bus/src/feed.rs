@@ -41,11 +41,6 @@ impl Bus {
         Ok(Box::pin(async move { sent.await.map(|ack| ack.sequence).during("publish on the feed") }))
     }
 
-    /// The position of the last event on the feed; 0 for an empty feed.
-    pub async fn feed_position(&self) -> Result<u64, Error> {
-        self.feed_end().await.map(|end| end.position)
-    }
-
     /// The last event on the feed: its position and its revision there, both 0 for an empty feed.
     pub async fn feed_end(&self) -> Result<FeedEnd, Error> {
         use async_nats::jetstream::stream::DirectGetErrorKind;

@@ -23,8 +23,6 @@ macro_rules! ids {
         pub struct $name(Ulid);
 
         impl $name {
-            pub const PREFIX: &'static str = $prefix;
-
             pub const fn new(ulid: Ulid) -> Self {
                 Self(ulid)
             }
