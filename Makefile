@@ -10,6 +10,8 @@ ifneq ($(CI),)
 export CARGO_INCREMENTAL := 0
 endif
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
+# What is built in only for who asks for it is tested all the same.
+FEATURES := --features netkeep/eventstore
 # Arguments for `make up`, as in `make up ARGS='--listen 0.0.0.0:8080'`.
 ARGS ?=
 
@@ -29,15 +31,16 @@ demo:
 .PHONY: test
 test:
 	@infra/get-tools.sh test
+	@infra/get-esdb-client.sh
 	@echo '==> checking the formatting'
 	@cargo fmt --all --check
 	@echo '==> linting'
-	@cargo clippy --workspace --all-targets --locked -- -D warnings
+	@cargo clippy --workspace --all-targets $(FEATURES) --locked -- -D warnings
 	@echo '==> testing'
 	@if cargo nextest --version >/dev/null 2>&1; then \
-		cargo nextest run --workspace --locked; \
+		cargo nextest run --workspace $(FEATURES) --locked; \
 	else \
-		cargo test --workspace --locked; \
+		cargo test --workspace $(FEATURES) --locked; \
 	fi
 
 ## make build   target/release/netkeep

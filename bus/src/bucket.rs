@@ -27,6 +27,8 @@ pub struct Change {
     pub value: Option<Bytes>,
     /// The bucket's own sequence.
     pub revision: u64,
+    /// How many more were there when this one was read.
+    pub pending: u64,
 }
 
 /// A write that is on its way; await it to know that it is stored.
@@ -66,6 +68,22 @@ impl Bucket {
         let found = last_message(&self.bus, &self.stream(), &self.subject(key)).await?;
         // A removal is stored as an empty value; no read model is empty.
         Ok(found.filter(|(_, value)| !value.is_empty()))
+    }
+
+    /// Takes a key's value off the disk, and leaves word that it is gone.
+    pub async fn erase(&self, key: &str) -> Result<(), Error> {
+        if let Some((revision, _)) = self.read(key).await? {
+            let stream = self.bus.jetstream.get_stream_no_info(self.stream()).await.during("erase a key")?;
+            stream.delete_message(revision).await.during("erase a key")?;
+        }
+        self.delete(key).await?.await?;
+        Ok(())
+    }
+
+    /// Whether nothing was ever kept here, or all of it is gone.
+    pub async fn is_empty(&self) -> Result<bool, Error> {
+        let stream = self.bus.jetstream.get_stream(self.stream()).await.during("read a bucket's state")?;
+        Ok(stream.cached_info().state.messages == 0)
     }
 
     /// The bucket's last sequence: a watcher that has seen it has seen everything before.
@@ -135,12 +153,13 @@ impl Watcher {
         };
         let Some(message) = message else { return Ok(None) };
         let message = message.during("watch a bucket")?;
-        let revision = message.info().during("watch a bucket")?.stream_sequence;
+        let info = message.info().during("watch a bucket")?;
+        let (revision, pending) = (info.stream_sequence, info.pending);
         self.after = revision;
         let prefix = self.bucket.subject("");
         let key = message.subject.strip_prefix(&prefix).unwrap_or_default().to_owned();
         let gone = message.headers.as_ref().is_some_and(|headers| headers.get(OPERATION).is_some());
         let value = (!gone && !message.payload.is_empty()).then_some(message.message.payload);
-        Ok(Some(Change { key, value, revision }))
+        Ok(Some(Change { key, value, revision, pending }))
     }
 }

@@ -51,6 +51,14 @@ impl Bus {
     }
 }
 
+impl Bus {
+    /// Which devices are heard from, each time they are. Every reader hears of all.
+    pub async fn signs_of_life(&self) -> Result<impl Stream<Item = (OrgId, DeviceId)> + Send + use<>, Error> {
+        let messages = self.client.subscribe("agent.*.*.telemetry").await.during("listen for heartbeats")?;
+        Ok(messages.filter_map(|message| futures::future::ready(subjects::device_of(&message.subject))))
+    }
+}
+
 /// What a device says fits in this; more is not read.
 const SAID_BYTES_MAX: usize = 64 << 10;
 

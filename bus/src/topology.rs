@@ -25,7 +25,7 @@ impl Default for Topology {
     }
 }
 
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+pub(crate) const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl Bus {
     /// Makes the streams and buckets that are missing; existing ones are brought to this layout, but never to fewer
@@ -45,7 +45,7 @@ impl Bus {
 }
 
 /// `persist_mode: async` is for what can be folded again, and for one copy only: several copies protect themselves.
-fn rebuildable(topology: &Topology) -> Option<PersistenceMode> {
+pub(crate) fn rebuildable(topology: &Topology) -> Option<PersistenceMode> {
     (topology.replicas == 1).then_some(PersistenceMode::Async)
 }
 
@@ -85,6 +85,10 @@ fn streams(topology: &Topology) -> Vec<Config> {
             discard: DiscardPolicy::Old,
             ..bucket(subjects::PARKED_BUCKET)
         },
+        crate::quota::stream(topology),
+        // Keys are truth, and erasing one takes its bytes off the disk.
+        Config { deny_delete: false, persist_mode: None, ..bucket(subjects::PEOPLE_BUCKET) },
+        Config { max_age: 400 * DAY, ..bucket(subjects::USES_BUCKET) },
         Config { max_age: topology.presence, ..bucket(subjects::PRESENCE_BUCKET) },
     ]
 }

@@ -1,19 +1,41 @@
 //! The rule book: whether a command is accepted, and as which events. Pure: time, ids and secrets are arguments.
+//!
+//! `resource` decides what is alike for every kind; a kind's own file says what is special about it.
 
+mod resource;
 mod org;
+mod user;
+mod api_token;
 mod zone;
+mod zone_policy;
+mod address;
+mod service;
+mod address_list;
+mod firewall;
 mod rule;
+mod nat_rule;
+mod route;
+mod dns;
+mod group;
+mod policy;
 mod setup_key;
 mod device;
-mod api_token;
+mod config_template;
+mod batch;
 
 use chrono::{DateTime, Duration, Utc};
 use schemas::access::Role;
 use schemas::command::Command;
 use schemas::event::Event;
-use schemas::id::{OrgId, Ulid, UserId};
+use schemas::id::{GroupId, OrgId, Ulid, UserId};
+use schemas::kind::Kind;
+use schemas::resource::{AnyNew, ResourceId};
 use schemas::state::OrgState;
-use serde_json::Value;
+use serde_json::{Map, Value};
+
+pub use batch::decide_batch;
+pub(crate) use config_template::{Plan, Planned};
+pub(crate) use resource::merge;
 
 use crate::refusal::Refusal;
 use crate::secrets::{NewSecret, SecretKind, Secrets, kept};
@@ -30,16 +52,15 @@ pub struct Context {
     pub user_id: Option<UserId>,
     /// What the caller proved it with; the id of an API token, if it was one.
     pub credential: String,
+    /// Where the call comes from.
+    pub source_ip: Option<std::net::IpAddr>,
+    /// The groups whose devices the caller may change; absent means all.
+    pub device_groups: Option<Vec<GroupId>>,
     /// For commands that create a secret.
     pub secrets: Secrets,
 }
 
 impl Context {
-    /// The id of the `n`th resource that a command creates.
-    fn id(&self, n: u8) -> Ulid {
-        Ulid::from(u128::from(self.ulid).wrapping_add(u128::from(n)))
-    }
-
     fn secret(&self, kind: SecretKind, id: impl std::fmt::Display) -> NewSecret {
         kept(&self.secrets.derive(kind, &self.org, &id.to_string()))
     }
@@ -53,6 +74,11 @@ impl Context {
         };
         if expiry.is_some_and(|at| at <= self.now) { Err(Refusal::ExpiryInPast) } else { Ok(expiry) }
     }
+
+    /// Whether an expiry may be set: one that is set already may have passed.
+    fn check_expiry(&self, at: Option<DateTime<Utc>>, before: Option<DateTime<Utc>>) -> Result<(), Refusal> {
+        if at != before && at.is_some_and(|at| at <= self.now) { Err(Refusal::ExpiryInPast) } else { Ok(()) }
+    }
 }
 
 /// Decides one command. The events that it accepts are numbered from the org's next revision on.
@@ -65,62 +91,88 @@ pub fn decide(org: &OrgState, command: &Command, ctx: &Context) -> Result<Vec<Ev
     }
     match command {
         Command::CreateOrg { .. } => Ok(Vec::new()),
-        Command::CreateUser(role) => org::create_user(org, *role, ctx),
-        Command::CreateZone(new) => zone::create(org, new, ctx),
-        Command::UpdateZone(id, patch) => zone::update(org, *id, patch, ctx),
-        Command::DeleteZone(id) => zone::delete(org, *id),
-        Command::CreateRule(new) => rule::create(org, new, ctx),
-        Command::ReplaceRule(id, new) => rule::replace(org, *id, new, ctx),
-        Command::UpdateRule(id, patch) => rule::update(org, *id, patch, ctx),
-        Command::DeleteRule(id) => rule::delete(org, *id),
+        Command::UpdateOrg(patch) => org::update(org, patch, ctx),
+        Command::Create(new) => create(org, new, ctx),
+        Command::Replace(id, new) => replace(org, *id, new, ctx),
+        Command::Patch(id, changes) => patch(org, *id, changes, ctx),
+        Command::Delete(id) => delete(org, *id, ctx),
         Command::OrderRules(order) => rule::order(org, order),
-        Command::CreateSetupKey(new) => setup_key::create(org, new, ctx),
-        Command::UpdateSetupKey(id, patch) => setup_key::update(org, *id, patch, ctx),
-        Command::DeleteSetupKey(id) => setup_key::delete(org, *id),
+        Command::ChangeEntries(id, entries) => address_list::change_entries(org, *id, entries, ctx),
+        Command::ReplaceEntries(id, entries) => address_list::replace_entries(org, *id, entries, ctx),
+        Command::PlanTemplate(id, apply) => config_template::plan(org, *id, apply, ctx).map(|_| Vec::new()),
+        Command::SignIn(told) => user::sign_in(org, told, ctx),
         Command::EnrolDevice(enrolment) => device::enrol(org, enrolment, ctx),
-        Command::UpdateDevice(id, patch) => device::update(org, *id, patch, ctx),
-        Command::DeleteDevice(id) => device::delete(org, *id),
         Command::ReportConfig(id, report) => device::report(org, *id, report),
-        Command::CreateApiToken(new) => api_token::create(org, new, ctx),
-        Command::UpdateApiToken(id, patch) => api_token::update(org, *id, patch, ctx),
-        Command::DeleteApiToken(id) => api_token::delete(org, *id, ctx),
+        Command::At(revision, command) => batch::decide_at(org, *revision, command, ctx),
+        Command::Batch(commands) => Ok(decide_batch(org, commands, ctx)?.into_iter().map(|(_, event)| event).collect()),
     }
 }
 
-/// The resource that a command would change, as it stands: its revision and its JSON.
-pub fn target(org: &OrgState, command: &Command) -> Option<(u64, Value)> {
+macro_rules! by_kind {
+    ($($name:ident $table:ident $id:ident $new:ident $module:ident,)*) => {
+        fn create(org: &OrgState, new: &AnyNew, ctx: &Context) -> Result<Vec<Event>, Refusal> {
+            if new.kind() == Kind::Device {
+                return Err(Refusal::Fixed("a device is not created but enrols itself"));
+            }
+            match new {
+                $(AnyNew::$name(new) => resource::create::<schemas::$module::$name>(org, new, ctx),)*
+            }
+        }
+
+        fn replace(org: &OrgState, id: ResourceId, new: &AnyNew, ctx: &Context) -> Result<Vec<Event>, Refusal> {
+            match (id, new) {
+                $((ResourceId::$name(id), AnyNew::$name(new)) => {
+                    resource::replace::<schemas::$module::$name>(org, id, new, ctx)
+                })*
+                (id, _) => Err(Refusal::NotFound { kind: id.kind(), id: id.to_string() }),
+            }
+        }
+
+        fn patch(
+            org: &OrgState,
+            id: ResourceId,
+            changes: &Map<String, Value>,
+            ctx: &Context,
+        ) -> Result<Vec<Event>, Refusal> {
+            match id {
+                $(ResourceId::$name(id) => resource::patch::<schemas::$module::$name>(org, id, changes, ctx),)*
+            }
+        }
+
+        fn delete(org: &OrgState, id: ResourceId, ctx: &Context) -> Result<Vec<Event>, Refusal> {
+            match id {
+                $(ResourceId::$name(id) => resource::delete::<schemas::$module::$name>(org, id, ctx),)*
+            }
+        }
+    };
+}
+
+schemas::for_each_resource!(by_kind);
+
+/// The resource that a command would change, as it stands: its revision and its JSON. Of what is only planned, the plan.
+pub fn target(org: &OrgState, command: &Command, ctx: &Context) -> Option<(u64, Value)> {
     fn shown<T: serde::Serialize>(revision: u64, resource: &T) -> (u64, Value) {
         (revision, serde_json::to_value(resource).unwrap_or(Value::Null))
     }
+    let found = |id: ResourceId| org.find(id).map(|it| shown(it.revision(), &it));
     match command {
-        Command::UpdateZone(id, _) | Command::DeleteZone(id) => org.zones.get(id).map(|it| shown(it.revision, &**it)),
-        Command::ReplaceRule(id, _) | Command::UpdateRule(id, _) | Command::DeleteRule(id) => {
-            org.rules.get(id).map(|it| shown(it.revision, &**it))
+        Command::Replace(id, _) | Command::Patch(id, _) | Command::Delete(id) => found(*id),
+        Command::ChangeEntries(id, _) | Command::ReplaceEntries(id, _) => found((*id).into()),
+        Command::PlanTemplate(id, apply) => {
+            let template = org.config_templates.get(id)?;
+            config_template::plan(org, *id, apply, ctx).ok().map(|plan| shown(template.revision, &plan))
         }
-        Command::UpdateSetupKey(id, _) | Command::DeleteSetupKey(id) => {
-            org.setup_keys.get(id).map(|it| shown(it.revision, &**it))
-        }
-        Command::UpdateDevice(id, _) | Command::DeleteDevice(id) | Command::ReportConfig(id, _) => {
-            org.devices.get(id).map(|it| shown(it.revision, &**it))
-        }
-        Command::UpdateApiToken(id, _) | Command::DeleteApiToken(id) => {
-            org.api_tokens.get(id).map(|it| shown(it.revision, &**it))
-        }
-        Command::EnrolDevice(enrolment) => {
-            let id = org.device_keys.get(&enrolment.public_key)?;
-            org.devices.get(id).map(|it| shown(it.revision, &**it))
-        }
+        Command::At(_, command) => target(org, command, ctx),
+        Command::ReportConfig(id, _) => found((*id).into()),
+        Command::UpdateOrg(_) => org.org.as_ref().map(|it| shown(it.revision, &**it)),
+        Command::EnrolDevice(enrolment) => org.device_of_key(&enrolment.public_key).map(|it| shown(it.revision, &**it)),
+        Command::SignIn(told) => user::signed_in(org, told).map(|it| shown(it.revision, it)),
         // The order as a whole is as new as the rule that changed last.
         Command::OrderRules(_) => {
             let revision = org.rules.values().map(|rule| rule.revision).max()?;
             Some((revision, Value::Null))
         }
-        Command::CreateOrg { .. }
-        | Command::CreateZone(_)
-        | Command::CreateRule(_)
-        | Command::CreateSetupKey(_)
-        | Command::CreateApiToken(_)
-        | Command::CreateUser(_) => None,
+        Command::CreateOrg { .. } | Command::Create(_) | Command::Batch(_) => None,
     }
 }
 
@@ -128,7 +180,7 @@ pub fn target(org: &OrgState, command: &Command) -> Option<(u64, Value)> {
 fn changed_fields<T: serde::Serialize>(before: &T, after: &T) -> Vec<String> {
     let fields = |resource: &T| match serde_json::to_value(resource) {
         Ok(Value::Object(fields)) => fields,
-        _ => serde_json::Map::new(),
+        _ => Map::new(),
     };
     let (before, after) = (fields(before), fields(after));
     let stamps = ["revision", "updated_at"];
@@ -136,5 +188,10 @@ fn changed_fields<T: serde::Serialize>(before: &T, after: &T) -> Vec<String> {
     after.keys().filter(differs).cloned().collect()
 }
 
+/// Refuses a list that is too long.
+fn bounded(field: &'static str, length: usize, max: usize) -> Result<(), Refusal> {
+    if length > max { Err(Refusal::ListTooLong { field, length, max }) } else { Ok(()) }
+}
+
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -1,21 +1,32 @@
 //! The routes that write. Handlers say who may and what is wanted; [`App::submit`] does it.
 
-mod zones;
+mod resources;
+mod orgs;
+mod users;
+mod people;
 mod rules;
-mod setup_keys;
+mod entries;
+mod templates;
 mod devices;
-mod api_tokens;
+mod batch;
 
 use axum::extract::FromRef;
 use axum::http::header::LOCATION;
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use bus::{People, Uses};
 use gate::{Caller, Gate, Problem, WriteOptions, positioned};
 use schemas::access::Verb;
+use schemas::api_token::ApiToken;
 use schemas::command::Command;
+use schemas::device::Device;
 use schemas::digest::sha256_hex;
 use schemas::id::OrgId;
 use schemas::kind::Kind;
+use schemas::resource::ResourceId;
+use schemas::setup_key::{SetupKey, SetupKeyState};
+use schemas::view::{ApiTokenWithSecret, SetupKeyWithSecret};
+use schemas::zone::Zone;
 use serde_json::{Map, Value, json};
 use utoipa_axum::router::OpenApiRouter;
 
@@ -34,6 +45,8 @@ pub struct App {
     /// What a device is told when it enrols.
     pub enrolment: EnrolmentFacts,
     pub keyring: gate::Keyring,
+    pub people: People,
+    pub uses: Uses,
 }
 
 /// The public facts that a device needs.
@@ -53,16 +66,43 @@ impl FromRef<App> for Gate {
 
 /// The routes, without their base path.
 pub fn router(app: App) -> OpenApiRouter {
-    OpenApiRouter::new()
-        .merge(zones::router())
+    let router = OpenApiRouter::new()
+        .merge(resources::creation_at::<ApiToken, ApiTokenWithSecret>(Kind::ApiToken.path(), ""))
+        .merge(resources::creation_at::<SetupKey, SetupKeyWithSecret>(Kind::SetupKey.path(), ""))
+        .merge(resources::creation_at::<Zone, Zone>("/firewall/zones", "firewall_"))
+        .merge(resources::changes_at::<Zone>("/firewall/zones", "firewall_"))
+        .merge(resources::changes_at::<Device>("/peers", "peer_"))
+        .merge(orgs::router())
+        .merge(users::router())
         .merge(rules::router())
-        .merge(setup_keys::router())
+        .merge(entries::router())
+        .merge(templates::router())
         .merge(devices::router())
-        .merge(api_tokens::router())
-        .with_state(app)
+        .merge(batch::router());
+    plain(router).with_state(app)
 }
 
+macro_rules! plain {
+    ($($name:ident $table:ident $id:ident $new:ident $module:ident,)*) => {
+        /// Adds the routes that every kind has.
+        fn plain(router: OpenApiRouter<App>) -> OpenApiRouter<App> {
+            let router = router$(.merge(match Kind::$name {
+                Kind::User => OpenApiRouter::new(),
+                _ => resources::changes::<schemas::$module::$name>(),
+            }))*;
+            router$(.merge(match Kind::$name {
+                // Devices enrol themselves, people are sealed, and what has a secret is created with another answer.
+                Kind::Device | Kind::User | Kind::ApiToken | Kind::SetupKey => OpenApiRouter::new(),
+                _ => resources::creation::<schemas::$module::$name>(),
+            }))*
+        }
+    };
+}
+
+schemas::for_each_resource!(plain);
+
 /// A write that is about to be submitted.
+#[derive(Clone)]
 pub(crate) struct Call {
     org: OrgId,
     origin: Origin,
@@ -70,7 +110,7 @@ pub(crate) struct Call {
 }
 
 impl App {
-    /// Checks the caller's role and submits a command without a secret.
+    /// Checks the caller's role and submits a command.
     async fn submit(
         &self,
         caller: Caller,
@@ -79,30 +119,50 @@ impl App {
         command: Command,
     ) -> Result<Response, Problem> {
         caller.may(verb, command.kind())?;
-        let place = segment(command.kind());
-        let accepted = self.run(Call::new(caller, write), command).await?;
-        Ok(respond(&place, accepted, |answer| answer.body.clone()))
+        self.submit_checked(caller, write, command).await
     }
 
-    /// Checks the caller's role and submits a command that gives out a secret; `show` adds it to the answer.
-    async fn submit_secret(
-        &self,
-        caller: Caller,
-        write: WriteOptions,
-        command: Command,
-        kind: SecretKind,
-        show: impl Fn(Value, &str) -> Value,
-    ) -> Result<Response, Problem> {
-        caller.may(Verb::Create, command.kind())?;
-        let place = segment(command.kind());
-        let org = caller.org.clone();
+    /// Submits a command that the caller may give. What it opens is shown in the answer to its creation, once.
+    async fn submit_checked(&self, caller: Caller, write: WriteOptions, command: Command) -> Result<Response, Problem> {
+        let (kind, org) = (command.kind(), caller.org.clone());
         let accepted = self.run(Call::new(caller, write), command).await?;
         let done = matches!(accepted, Accepted::Done(_));
-        Ok(respond(&place, accepted, |answer| {
+        Ok(respond(kind.path(), accepted, |answer| {
             let body = answer.body.clone();
             // What a dry run would give out is given to nobody.
-            if done { show(body, &self.secrets.derive(kind, &org, &answer.id)) } else { body }
+            if done { self.with_secret(&org, answer, body) } else { body }
         }))
+    }
+
+    /// Adds the secret to the answer to a creation that gives one out.
+    fn with_secret(&self, org: &OrgId, answer: &Answer, mut body: Value) -> Value {
+        if let Some(results) = body.get_mut("results").and_then(Value::as_array_mut) {
+            for result in results {
+                let id = result.get("id").and_then(Value::as_str).unwrap_or_default().to_owned();
+                let is_new = result.get("status").and_then(Value::as_u64) == Some(201);
+                if let Some(body) = result.get_mut("body").filter(|_| is_new) {
+                    self.add_secret(org, &id, body);
+                }
+            }
+        } else if answer.outcome == Outcome::Created {
+            self.add_secret(org, &answer.id, &mut body);
+        }
+        body
+    }
+
+    fn add_secret(&self, org: &OrgId, id: &str, body: &mut Value) {
+        let Some(body) = body.as_object_mut() else { return };
+        match id.parse::<ResourceId>() {
+            Ok(ResourceId::ApiToken(_)) => {
+                body.insert("token".to_owned(), self.secrets.derive(SecretKind::ApiToken, org, id).into());
+            }
+            Ok(ResourceId::SetupKey(_)) => {
+                // A key that was made this moment is good for what it says.
+                body.insert("state".to_owned(), json!(SetupKeyState::Valid));
+                body.insert("key".to_owned(), self.secrets.derive(SecretKind::SetupKey, org, id).into());
+            }
+            Ok(_) | Err(_) => {}
+        }
     }
 
     async fn run(&self, call: Call, command: Command) -> Result<Accepted, Problem> {
@@ -113,11 +173,13 @@ impl App {
 
 impl Call {
     fn new(caller: Caller, write: WriteOptions) -> Self {
+        let device_groups = caller.device_groups(Verb::Update, Kind::Device);
         let origin = Origin {
             actor: caller.actor,
             credential: caller.credential,
             source_ip: Some(caller.source_ip),
             role: caller.role,
+            device_groups,
             user_id: caller.user_id,
             operation: write.operation,
             traceparent: write.traceparent,
@@ -136,8 +198,31 @@ impl Call {
     }
 }
 
+impl Call {
+    /// A part of this call: it has a command id of its own, and the same one when the call is repeated. What must be at
+    /// a revision must be so before the first part.
+    fn part(&self, name: impl std::fmt::Display) -> Self {
+        let name = name.to_string();
+        let command_id = &self.options.command_id;
+        let first = name == "0";
+        let command_id = match &self.options.command_hash {
+            _ if first => command_id.clone(),
+            Some(_) => format!("part_{}", sha256_hex(format!("{command_id} {name}").as_bytes())),
+            None => format!("{command_id}.{name}"),
+        };
+        let if_match = self.options.if_match.filter(|_| first);
+        Self { options: Options { command_id, if_match, ..self.options.clone() }, ..self.clone() }
+    }
+
+    /// This call, to find out what it takes.
+    fn plan(&self) -> Self {
+        let options = Options { command_hash: None, dry_run: false, ..self.options.clone() };
+        Self { options, ..self.clone() }
+    }
+}
+
 /// The answer to a command as HTTP: 201 with the resource and its place, 200 with the resource, or 204.
-fn respond(segment: &str, accepted: Accepted, show: impl Fn(&Answer) -> Value) -> Response {
+fn respond(path: &str, accepted: Accepted, show: impl Fn(&Answer) -> Value) -> Response {
     let answer = match accepted {
         Accepted::Done(answer) => answer,
         Accepted::Would { answer, events, before } => {
@@ -156,29 +241,19 @@ fn respond(segment: &str, accepted: Accepted, show: impl Fn(&Answer) -> Value) -
         response = gate::etagged(response, answer.revision);
     }
     if answer.outcome == Outcome::Created
-        && let Ok(place) = HeaderValue::try_from(format!("/api/v1/{segment}/{}", answer.id))
+        && let Ok(place) = HeaderValue::try_from(format!("/api/v1{path}/{}", answer.id))
     {
         response.headers_mut().insert(LOCATION, place);
     }
-    if answer.replayed {
-        response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
-    }
-    positioned(response, answer.position)
+    positioned(replayed(response, answer.replayed), answer.position)
 }
 
-/// Where the resources of a kind are found.
-fn segment(kind: Kind) -> String {
-    match kind {
-        Kind::Rule => "firewall/rules".to_owned(),
-        Kind::Org
-        | Kind::User
-        | Kind::ApiToken
-        | Kind::Zone
-        | Kind::SetupKey
-        | Kind::Device
-        | Kind::Event
-        | Kind::Flow => kind.plural().replace('_', "-"),
+/// Says whether this is the answer to an earlier call.
+fn replayed(mut response: Response, is_replay: bool) -> Response {
+    if is_replay {
+        response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
     }
+    response
 }
 
 /// Field by field, what a change would change.
@@ -194,11 +269,11 @@ fn changes(before: &Value, after: &Value) -> Vec<Value> {
 }
 
 /// A failure as the caller may know it.
-fn problem(failure: Failure) -> Problem {
+pub(crate) fn problem(failure: Failure) -> Problem {
     match &failure {
         Failure::Refused(refusal) => {
             let mut problem = Problem::new(refusal.reason(), refusal.to_string());
-            problem.field = refusal.field().map(str::to_owned);
+            problem.field = refusal.field().map(std::borrow::Cow::into_owned);
             problem.details = refusal.details();
             problem
         }

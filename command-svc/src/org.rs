@@ -27,7 +27,7 @@ pub struct Org {
 }
 
 /// A command that came with an `Idempotency-Key`.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Remembered {
     pub command_hash: String,
     pub answer: Answer,
@@ -69,8 +69,12 @@ impl Org {
         self.forget(meta.time);
         let Some(command_hash) = &meta.commandhash else { return };
         let key = memory_key(&meta.actor, &meta.commandid);
-        // A command's first event gives its answer.
-        if !self.answers.contains_key(&key) {
+        if let Some(known) = self.answers.get_mut(&key) {
+            let Remembered { command_hash, answer } = Remembered::clone(known);
+            let mut answer = answer;
+            answer.and(recorded);
+            *known = Arc::new(Remembered { command_hash, answer });
+        } else {
             let answer = Answer { position, ..Answer::to(recorded) };
             self.answers.insert(key.clone(), Arc::new(Remembered { command_hash: command_hash.clone(), answer }));
             if position == 0 {

@@ -1,8 +1,11 @@
 //! Refusals: the domain said no. Each has its reason, and names the field or the resources it is about.
 
+use std::borrow::Cow;
+
 use schemas::id::{OrgId, RuleId};
 use schemas::kind::Kind;
 use schemas::reason::Reason;
+use schemas::resource::ResourceId;
 use serde_json::{Value, json};
 
 /// Why a command is not accepted.
@@ -18,7 +21,19 @@ pub enum Refusal {
     NameTaken { kind: Kind, name: String },
     #[error("there is no zone {zone:?}")]
     ZoneUnknown { field: &'static str, zone: String },
-    #[error("LOCAL is the device itself: it is always there and has no interfaces of its own")]
+    #[error("there is no {} {id}", .id.kind())]
+    ReferenceUnknown { field: &'static str, id: ResourceId },
+    #[error("an object cannot contain itself")]
+    Cycle { field: &'static str },
+    #[error("{cause}")]
+    Invalid { field: &'static str, cause: String },
+    #[error("{cause}")]
+    PatchInvalid { field: Option<String>, cause: String },
+    #[error("{0}")]
+    Fixed(&'static str),
+    #[error("a zone keeps its name: rules and devices refer to it")]
+    ZoneRenamed,
+    #[error("LOCAL is the device itself and any is every zone: neither is created or has interfaces")]
     ZoneReserved { field: &'static str },
     #[error("zone {0:?} is predefined and cannot be deleted")]
     ZonePredefined(String),
@@ -58,10 +73,30 @@ pub enum Refusal {
     ReportInvalid,
     #[error("interface {0:?} is listed twice")]
     InterfaceTwice(String),
-    #[error("the org has {max} rules, as many as it may")]
-    RuleLimit { max: usize },
+    #[error("a revoked token stays revoked")]
+    TokenRevocationFinal,
+    #[error("the org has {max} resources of kind {kind}, as many as its plan allows")]
+    LimitReached { kind: Kind, max: usize },
+    #[error("an org keeps an owner who is neither blocked nor a service user")]
+    LastOwner,
+    #[error("the token is bound to other groups of devices")]
+    OutOfScope { field: &'static str },
+    #[error("the template's variables: {} not declared, {} missing", .undeclared.len(), .missing.len())]
+    VariablesInvalid { undeclared: Vec<String>, missing: Vec<String> },
+    #[error("your own address is not among api_sources: this call would be your last")]
+    SourceLockout,
+    #[error("command {index}: {refusal}")]
+    InBatch { index: u32, refusal: Box<Refusal> },
+    #[error("the batch makes a commit of {bytes} bytes, more than {max}; send several")]
+    BatchTooLarge { bytes: usize, max: usize },
     #[error("a token may do no more than the one who creates it")]
     RoleAboveOwn,
+    #[error("another user of the org has this mail address")]
+    EmailTaken,
+    #[error("nobody like the bearer of this JWT is a user of the org, and signing in makes none")]
+    UserUnknown,
+    #[error("a token of a service user has scopes, and each names verbs or kinds")]
+    ServiceTokenNeedsScopes,
     #[error("the Idempotency-Key was used with another request")]
     CommandReused,
     #[error("the {kind} is at revision {actual}, not {expected}")]
@@ -96,81 +131,98 @@ impl Refusal {
             Self::DeviceKeyTaken => Reason::DeviceKeyTaken,
             Self::ReportInvalid => Reason::ReportInvalid,
             Self::InterfaceTwice(_) => Reason::InterfaceTwice,
-            Self::RuleLimit { .. } => Reason::RuleLimit,
+            Self::ReferenceUnknown { .. } => Reason::ReferenceUnknown,
+            Self::Cycle { .. } => Reason::ReferenceCycle,
+            Self::Invalid { .. } | Self::VariablesInvalid { .. } => Reason::ValueInvalid,
+            Self::OutOfScope { .. } => Reason::ScopeForbids,
+            Self::PatchInvalid { .. } => Reason::BodyInvalid,
+            Self::Fixed(_) | Self::ZoneRenamed => Reason::PredefinedFixed,
+            Self::TokenRevocationFinal => Reason::RevocationFinal,
+            Self::LimitReached { kind: Kind::Rule, .. } => Reason::RuleLimit,
+            Self::LimitReached { .. } => Reason::ResourceLimit,
+            Self::LastOwner => Reason::LastOwner,
+            Self::SourceLockout => Reason::SourceLockout,
+            Self::InBatch { refusal, .. } => refusal.reason(),
+            Self::BatchTooLarge { .. } => Reason::BatchTooLarge,
             Self::RoleAboveOwn => Reason::RoleAboveOwn,
+            Self::EmailTaken => Reason::NameTaken,
+            Self::UserUnknown => Reason::UserUnknown,
+            Self::ServiceTokenNeedsScopes => Reason::ServiceTokenNeedsScopes,
             Self::CommandReused => Reason::CommandReused,
             Self::RevisionMismatch { .. } => Reason::RevisionMismatch,
         }
     }
 
     /// The field of the request that it is about.
-    pub fn field(&self) -> Option<&'static str> {
-        match self {
-            Self::NameTaken { .. } => Some("name"),
+    pub fn field(&self) -> Option<Cow<'_, str>> {
+        let field = match self {
+            Self::NameTaken { .. } | Self::ZoneRenamed => "name",
             Self::ZoneUnknown { field, .. }
             | Self::ZoneReserved { field }
+            | Self::ReferenceUnknown { field, .. }
+            | Self::Cycle { field }
+            | Self::OutOfScope { field }
+            | Self::Invalid { field, .. }
             | Self::ListEmpty(field)
-            | Self::ListTooLong { field, .. } => Some(field),
-            Self::PortsWithoutProtocol => Some("ports"),
-            Self::FamiliesDisjoint => Some("destinations"),
-            Self::OrderIncomplete { .. } => Some("rule_ids"),
-            Self::ExpiryInPast | Self::ExpiryTwice => Some("expires_at"),
-            Self::UsageLimitInvalid => Some("usage_limit"),
-            Self::RevocationFinal => Some("revoked"),
+            | Self::ListTooLong { field, .. } => field,
+            Self::PatchInvalid { field, .. } => return field.as_deref().map(Cow::Borrowed),
+            Self::PortsWithoutProtocol => "ports",
+            Self::FamiliesDisjoint => "destinations",
+            Self::OrderIncomplete { .. } => "rule_ids",
+            Self::ExpiryInPast | Self::ExpiryTwice => "expires_at",
+            Self::UsageLimitInvalid => "usage_limit",
+            Self::RevocationFinal | Self::TokenRevocationFinal => "revoked",
             Self::SetupKeyUnknown | Self::SetupKeyRevoked | Self::SetupKeyExpired | Self::SetupKeyOverused => {
-                Some("setup_key")
+                "setup_key"
             }
-            Self::DeviceKeyInvalid | Self::DeviceKeyTaken => Some("public_key"),
-            Self::InterfaceTwice(_) => Some("interfaces"),
-            Self::RoleAboveOwn => Some("role"),
-            Self::CommandReused => Some("Idempotency-Key"),
-            Self::RevisionMismatch { .. } => Some("If-Match"),
+            Self::DeviceKeyInvalid | Self::DeviceKeyTaken => "public_key",
+            Self::InterfaceTwice(_) => "interfaces",
+            Self::VariablesInvalid { .. } => "variables",
+            Self::RoleAboveOwn => "role",
+            Self::SourceLockout => "api_sources",
+            Self::EmailTaken => "email",
+            Self::ServiceTokenNeedsScopes => "scopes",
+            Self::CommandReused => "Idempotency-Key",
+            Self::RevisionMismatch { .. } => "If-Match",
+            Self::BatchTooLarge { .. } => "commands",
+            Self::InBatch { index, refusal } => {
+                let inner = refusal.field().map(|field| format!(".{field}")).unwrap_or_default();
+                return Some(format!("commands[{index}]{inner}").into());
+            }
             Self::OrgMissing(_)
             | Self::OrgExists(_)
             | Self::NotFound { .. }
+            | Self::Fixed(_)
             | Self::ZonePredefined(_)
             | Self::InUse { .. }
             | Self::ReportInvalid
-            | Self::RuleLimit { .. } => None,
-        }
+            | Self::LimitReached { .. }
+            | Self::UserUnknown
+            | Self::LastOwner => return None,
+        };
+        Some(field.into())
     }
 
     /// What a program needs to act on it.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "most refusals say all they have to say in their message")]
     pub fn details(&self) -> Option<Value> {
         match self {
             Self::InUse { users, .. } => Some(json!({"used_by": users})),
+            Self::ReferenceUnknown { id, .. } => Some(json!({"id": id})),
             Self::ListTooLong { length, max, .. } => Some(json!({"length": length, "max": max})),
             Self::OrderIncomplete { missing, unknown, twice } => {
                 Some(json!({"missing": missing, "unknown": unknown, "twice": twice}))
             }
-            Self::RuleLimit { max } => Some(json!({"limit": "rules", "max": max})),
+            Self::VariablesInvalid { undeclared, missing } => {
+                Some(json!({"undeclared": undeclared, "missing": missing}))
+            }
+            Self::LimitReached { kind, max } => Some(json!({"limit": kind.plural(), "max": max})),
+            Self::BatchTooLarge { bytes, max } => Some(json!({"bytes": bytes, "max": max})),
             Self::RevisionMismatch { expected, actual, current, .. } => {
                 Some(json!({"expected": expected, "actual": actual, "current": current}))
             }
-            Self::OrgMissing(_)
-            | Self::OrgExists(_)
-            | Self::NotFound { .. }
-            | Self::NameTaken { .. }
-            | Self::ZoneUnknown { .. }
-            | Self::ZoneReserved { .. }
-            | Self::ZonePredefined(_)
-            | Self::ListEmpty(_)
-            | Self::PortsWithoutProtocol
-            | Self::FamiliesDisjoint
-            | Self::ExpiryInPast
-            | Self::ExpiryTwice
-            | Self::UsageLimitInvalid
-            | Self::RevocationFinal
-            | Self::SetupKeyUnknown
-            | Self::SetupKeyRevoked
-            | Self::SetupKeyExpired
-            | Self::SetupKeyOverused
-            | Self::DeviceKeyInvalid
-            | Self::DeviceKeyTaken
-            | Self::ReportInvalid
-            | Self::InterfaceTwice(_)
-            | Self::RoleAboveOwn
-            | Self::CommandReused => None,
+            Self::InBatch { index, refusal } => Some(json!({"index": index, "details": refusal.details()})),
+            _ => None,
         }
     }
 }

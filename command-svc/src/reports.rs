@@ -43,6 +43,7 @@ async fn carry_out(orgs: Orgs, request: ReportRequest) {
         source_ip: None,
         role: Role::Viewer,
         user_id: None,
+        device_groups: None,
         operation: OperationId::new(random_ulid()),
         traceparent: None,
     };

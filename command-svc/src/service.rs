@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use bus::Bus;
 use bus::callout::Callout;
+use bus::{Bus, People, Uses};
 use gate::{Gate, Keyring};
-use schemas::credential::{CredentialKey, changed_by};
+use schemas::credential::changed_by;
 use schemas::event::Recorded;
 use schemas::id::OrgId;
+use schemas::user::FirstSignIn;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -18,16 +19,21 @@ use crate::admissions::Admissions;
 use crate::http::{self, App, EnrolmentFacts};
 use crate::journal::Journal;
 use crate::orgs::Orgs;
-use crate::reports;
 use crate::secrets::Secrets;
+use crate::sign_in::Desk;
+use crate::{ephemeral, reports};
 
 /// What the write side is built from.
 pub struct Deps {
     pub bus: Bus,
+    pub journal: Journal,
     pub gate: Gate,
     pub keyring: Keyring,
     pub secrets: Secrets,
     pub enrolment: EnrolmentFacts,
+    pub people: People,
+    pub uses: Uses,
+    pub first_sign_in: FirstSignIn,
     /// `None` where something else decides who connects to the bus.
     pub admission: Option<AdmissionDeps>,
 }
@@ -42,6 +48,7 @@ pub struct AdmissionDeps {
 pub struct CommandSvc {
     app: App,
     bus: Bus,
+    journal: Journal,
     admissions: Option<Admissions>,
     revoked: mpsc::UnboundedReceiver<String>,
     revoke: mpsc::UnboundedSender<String>,
@@ -49,12 +56,21 @@ pub struct CommandSvc {
 
 impl CommandSvc {
     pub fn bind(deps: Deps) -> Self {
-        let Deps { bus, gate, keyring, secrets, enrolment, admission } = deps;
+        let Deps { bus, journal, gate, keyring, secrets, enrolment, people, uses, first_sign_in, admission } = deps;
         let (revoke, revoked) = mpsc::unbounded_channel();
         let observer = observer(keyring.clone(), revoke.clone());
-        let orgs = Orgs::new(Journal::jetstream(&bus), observer, secrets.clone());
+        let orgs = Orgs::new(journal.clone(), observer, secrets.clone());
         let admissions = admission.map(|deps| Admissions::new(deps.callout, deps.system, keyring.clone()));
-        Self { app: App { gate, orgs, secrets, enrolment, keyring }, bus, admissions, revoked, revoke }
+        let desk = Desk {
+            orgs: orgs.clone(),
+            keyring: keyring.clone(),
+            people: people.clone(),
+            secrets: secrets.clone(),
+            first: first_sign_in,
+        };
+        gate.on_sign_in(desk.hook());
+        let app = App { gate, orgs, secrets, enrolment, keyring, people, uses };
+        Self { app, bus, journal, admissions, revoked, revoke }
     }
 
     /// The routes, without their base path.
@@ -74,9 +90,15 @@ impl CommandSvc {
 
     /// Serves devices until it is stopped, then answers all that was submitted.
     pub async fn run(self, stop: CancellationToken) -> Result<(), bus::Error> {
-        let Self { app, bus, admissions, mut revoked, revoke: _ } = self;
+        let Self { app, bus, journal, admissions, mut revoked, revoke: _ } = self;
         let mut tasks = JoinSet::new();
-        tasks.spawn(reports::run(bus, app.orgs.clone(), stop.clone()));
+        tasks.spawn(reports::run(bus.clone(), app.orgs.clone(), stop.clone()));
+        tasks.spawn(ephemeral::run(bus, app.orgs.clone(), ephemeral::Config::default(), stop.clone()));
+        let relaying = stop.clone();
+        tasks.spawn(async move {
+            journal.relay(relaying).await;
+            Ok(())
+        });
         if let Some(admissions) = admissions.clone() {
             tasks.spawn(admissions.run(stop.clone()));
         }
@@ -103,14 +125,10 @@ impl CommandSvc {
 
 /// Credentials change with the answer, not after it: a token works in the very next call.
 fn observer(keyring: Keyring, revoke: mpsc::UnboundedSender<String>) -> Observer {
-    Arc::new(move |org: &OrgId, recorded: &Recorded| match changed_by(org, &recorded.event) {
-        Some((key, Some(credential))) => keyring.put(key, credential),
-        Some((key, None)) => {
-            keyring.remove(&key);
-            if let CredentialKey::DeviceKey(public_key) = key {
-                let _ = revoke.send(public_key);
-            }
+    Arc::new(move |org: &OrgId, recorded: &Recorded| {
+        let change = changed_by(org, &recorded.event);
+        if let Some(public_key) = change.and_then(|change| keyring.apply(org, change)) {
+            let _ = revoke.send(public_key);
         }
-        None => {}
     })
 }

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use schemas::access::Role;
 use schemas::command::Command;
-use schemas::id::{OperationId, UserId};
+use schemas::id::{GroupId, OperationId, UserId};
 use schemas::reason::Reason;
 use serde_json::Value;
 use tokio::sync::oneshot;
@@ -29,6 +29,8 @@ pub struct Origin {
     pub source_ip: Option<IpAddr>,
     pub role: Role,
     pub user_id: Option<UserId>,
+    /// The groups whose devices the caller may change; absent means all.
+    pub device_groups: Option<Vec<GroupId>>,
     pub operation: OperationId,
     pub traceparent: Option<String>,
 }

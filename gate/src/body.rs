@@ -1,5 +1,9 @@
 //! Bodies: JSON in, with the path of a bad field in the error, and JSON out.
 
+mod lines;
+
+use std::time::Duration;
+
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{FromRequest, Request};
@@ -12,6 +16,14 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::problem::Problem;
+
+pub(crate) use lines::parse_lines;
+pub use lines::{NdJson, is_ndjson};
+
+/// What is read as JSON. Other suffixes of `+json` mean something by their structure that is not read here.
+const JSON: [&str; 2] = ["application/json", "application/merge-patch+json"];
+/// How long a body may take to arrive.
+const BODY_TIMEOUT: Duration = Duration::from_secs(25);
 
 /// A JSON body, read from a request or written to an answer.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -42,23 +54,34 @@ impl<T: Serialize> IntoResponse for Json<T> {
 
 /// Refuses other content types; a body without one is taken for JSON.
 pub(crate) fn expect_json(headers: &HeaderMap) -> Result<(), Problem> {
-    let Some(value) = headers.get(CONTENT_TYPE) else { return Ok(()) };
-    let essence = value.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    let is_json = essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"));
-    if is_json {
+    if essence(headers).is_none_or(|essence| JSON.contains(&essence.as_str())) {
         return Ok(());
     }
     Err(Problem::new(Reason::ContentTypeUnsupported, "send the body as Content-Type: application/json")
         .field("Content-Type"))
 }
 
-/// Reads the whole body, up to the limit of the route.
+/// The content type without its parameters, in lower case.
+fn essence(headers: &HeaderMap) -> Option<String> {
+    let value = headers.get(CONTENT_TYPE)?.to_str().unwrap_or_default();
+    Some(value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())
+}
+
+/// Reads the whole body, decoded, up to the limit of the route.
 pub(crate) async fn read<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Problem> {
-    Bytes::from_request(request, state).await.map_err(|rejection: BytesRejection| {
+    read_within(request, state, BODY_TIMEOUT).await
+}
+
+async fn read_within<S: Send + Sync>(request: Request, state: &S, limit: Duration) -> Result<Bytes, Problem> {
+    let Ok(body) = tokio::time::timeout(limit, Bytes::from_request(request, state)).await else {
+        let message = format!("the body did not arrive within {} s", limit.as_secs());
+        return Err(Problem::new(Reason::BodyTimeout, message));
+    };
+    body.map_err(|rejection: BytesRejection| {
         if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
-            Problem::new(Reason::BodyTooLarge, "the body is larger than this call reads")
+            Problem::new(Reason::BodyTooLarge, "the body, decoded, is larger than this call reads")
         } else {
-            Problem::new(Reason::BodyInvalid, "the body broke off")
+            Problem::new(Reason::BodyInvalid, "the body broke off, or is not what its Content-Encoding says")
         }
     })
 }
@@ -75,6 +98,11 @@ pub(crate) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     })?;
     reader.end().map_err(|error| refuse(&error, "."))?;
     Ok(value)
+}
+
+/// Reads a JSON value as a body is read.
+pub fn from_value<T: DeserializeOwned>(value: serde_json::Value) -> Result<T, Problem> {
+    serde_path_to_error::deserialize(value).map_err(|error| refuse(error.inner(), &error.path().to_string()))
 }
 
 fn refuse(error: &serde_json::Error, path: &str) -> Problem {
@@ -141,9 +169,17 @@ mod tests {
         for good in ["application/json", "Application/JSON; charset=utf-8", "application/merge-patch+json"] {
             assert!(check(good), "{good}");
         }
-        for bad in ["text/plain", "application/x-www-form-urlencoded", "", "text/json"] {
+        for bad in ["text/plain", "application/x-www-form-urlencoded", "", "text/json", "application/json-patch+json"] {
             assert!(!check(bad), "{bad}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_body_that_does_not_come_is_not_waited_for() {
+        let never = futures::stream::pending::<Result<Bytes, std::io::Error>>();
+        let request = Request::new(axum::body::Body::from_stream(never));
+        let problem = read_within(request, &(), Duration::from_millis(10)).await.unwrap_err();
+        assert_eq!((problem.reason, problem.reason.status()), (Reason::BodyTimeout, 408));
     }
 
     proptest! {

@@ -1,6 +1,8 @@
 //! JWTs: who verifies them, with which keys, and what they must say.
 
+mod claims;
 mod config;
+mod discovery;
 mod keys;
 mod source;
 
@@ -13,14 +15,13 @@ use schemas::id::OrgId;
 use schemas::reason::Reason;
 
 use crate::problem::Problem;
+use claims::Claims;
 use keys::Lookup;
 use source::Jwks;
 
 pub use config::{ConfigError, JwtConfig};
 pub use source::JwksSource;
 
-/// How far the issuer's clock may be from ours.
-const LEEWAY_S: u64 = 30;
 const TOKEN_BYTES_MAX: usize = 16 * 1024;
 const SUBJECT_CHARS_MAX: usize = 255;
 
@@ -45,6 +46,9 @@ struct Inner {
     audiences: Vec<String>,
     authorized_parties: Vec<String>,
     role_max: Role,
+    role_claim: String,
+    /// How far the issuer's clock may be from ours.
+    leeway_s: u64,
     jwks: Jwks,
 }
 
@@ -54,22 +58,20 @@ pub(crate) struct Verified {
     pub(crate) org: OrgId,
     pub(crate) subject: String,
     pub(crate) role: Role,
-}
-
-#[derive(Debug, serde::Deserialize)]
-struct Claims {
-    /// Read as one text, so that a list of issuers is refused.
-    #[serde(rename = "iss")]
-    _issuer: String,
-    sub: String,
-    org_id: OrgId,
-    azp: Option<String>,
-    role: Option<Role>,
-    exp: f64,
-    iat: Option<f64>,
+    pub(crate) email: Option<String>,
+    pub(crate) name: Option<String>,
 }
 
 impl JwtVerifier {
+    pub(crate) fn issuer(&self) -> &str {
+        &self.0.issuer
+    }
+
+    /// The most powerful role that a JWT can give.
+    pub(crate) fn role_max(&self) -> Role {
+        self.0.role_max
+    }
+
     pub(crate) async fn verify(&self, token: &str) -> Result<Verified, Problem> {
         if token.len() > TOKEN_BYTES_MAX {
             return Err(invalid(format!("the JWT has more than {TOKEN_BYTES_MAX} bytes")));
@@ -97,7 +99,7 @@ impl JwtVerifier {
 
     fn validation(&self, algorithm: Algorithm) -> Validation {
         let mut validation = Validation::new(algorithm);
-        validation.leeway = LEEWAY_S;
+        validation.leeway = self.0.leeway_s;
         validation.validate_nbf = true;
         validation.set_issuer(&[&self.0.issuer]);
         let mut required = vec!["exp", "iss", "sub"];
@@ -117,7 +119,7 @@ impl JwtVerifier {
         }
         if let Some(issued) = claims.iat {
             // A second is exact in a float for the next 285 million years.
-            let latest = get_current_timestamp().saturating_add(LEEWAY_S) as f64;
+            let latest = get_current_timestamp().saturating_add(self.0.leeway_s) as f64;
             if !(0.0..=latest).contains(&issued) || issued > claims.exp {
                 return Err(invalid("the JWT was issued in the future or after its own end (iat)"));
             }
@@ -126,8 +128,13 @@ impl JwtVerifier {
         if !parties.is_empty() && !claims.azp.as_ref().is_some_and(|azp| parties.contains(azp)) {
             return Err(invalid("the JWT was made for another application (azp)"));
         }
-        let role = claims.role.unwrap_or(Role::Viewer).min(self.0.role_max);
-        Ok(Verified { org: claims.org_id, subject: claims.sub, role })
+        let role = claims::role(&claims.others, &self.0.role_claim).map_err(invalid)?;
+        let role = role.unwrap_or(Role::Viewer).min(self.0.role_max);
+        // An address that the issuer says it did not check may be anybody's.
+        let is_checked = claims.others.get("email_verified") != Some(&false.into());
+        let email = claims::text(&claims.others, "email").filter(|_| is_checked);
+        let name = claims::text(&claims.others, "name");
+        Ok(Verified { org: claims.org_id, subject: claims.sub, role, email, name })
     }
 }
 

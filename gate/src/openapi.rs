@@ -1,27 +1,39 @@
 //! The routes of the API and the OpenAPI document that is made from them.
 
+mod described;
+mod refusals;
+
 use std::sync::Arc;
 
 use axum::Router;
-use axum::http::StatusCode;
+use axum::middleware::from_fn;
 use axum::routing::get;
-use schemas::id::{ApiTokenId, DeviceId, EventId, OrgId, RuleId, SetupKeyId, UserId, ZoneId};
-use utoipa::openapi::path::{Operation, PathItem};
-use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
-use utoipa::openapi::{
-    Components, ContentBuilder, InfoBuilder, License, OpenApi, OpenApiBuilder, Ref, RefOr, ResponseBuilder,
+use schemas::id::{
+    AddressId, AddressListId, ApiTokenId, ConfigTemplateId, DeviceId, DnsListId, DnsRecordId, EventId, FirewallId,
+    GroupId, NameserverGroupId, NatRuleId, OrgId, PolicyId, RouteId, RuleId, ServiceId, SetupKeyId, UserId, ZoneId,
+    ZonePolicyId,
 };
+use utoipa::openapi::path::{HttpMethod, Operation, PathItem};
+use utoipa::openapi::schema::{ObjectBuilder, Schema, SchemaType, Type};
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::{Components, InfoBuilder, License, OpenApi, OpenApiBuilder, RefOr};
 use utoipa::{PartialSchema, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use crate::body::Json;
+use crate::envelope::envelop;
+use crate::list::ListMeta;
 use crate::problem::ProblemBody;
 use crate::{errors, roles};
 
+pub use described::Described;
+
 /// The base that the document names. `/api` and `/v1` lead to the same routes.
 pub const BASE: &str = "/api/v1";
-const OTHER_BASES: [&str; 2] = ["/api", "/v1"];
+const SHORT_BASE: &str = "/api";
+/// Here firewalls have an envelope of their own.
+const ENVELOPED_BASE: &str = "/v1";
 const DOCUMENT: &str = "/openapi.json";
 const BEARER: &str = "bearer";
 
@@ -35,9 +47,10 @@ pub fn mount(routes: OpenApiRouter<()>) -> Router {
         let document = document.clone();
         async move { Json(document) }
     };
-    let api = OTHER_BASES
-        .iter()
-        .fold(Router::new().nest(BASE, routes.clone()), |router, base| router.nest(base, routes.clone()));
+    let api = Router::new()
+        .nest(SHORT_BASE, routes.clone())
+        .nest(ENVELOPED_BASE, routes.clone().layer(from_fn(envelop)))
+        .nest(BASE, routes);
     api.route(DOCUMENT, get(show.clone()))
         .route(&format!("{BASE}/api-docs"), get(show))
         .route("/errors", get(errors::errors))
@@ -71,10 +84,14 @@ fn document(paths: OpenApi) -> OpenApi {
         .build();
     let mut document = base.nest(BASE, paths);
     for path in document.paths.paths.values_mut() {
-        operations(path).for_each(|operation| {
-            explain_refusals(operation);
+        for (method, operation) in operations(path) {
+            refusals::explain(&method, operation);
             describe_answers(operation);
-        });
+        }
+    }
+    if let Some(components) = &mut document.components {
+        components.responses.extend(refusals::all());
+        components.schemas.values_mut().for_each(complete_page);
     }
     document
 }
@@ -87,6 +104,19 @@ fn add_ids(components: &mut Components) {
     add::<OrgId>(components);
     add::<RuleId>(components);
     add::<ZoneId>(components);
+    add::<ZonePolicyId>(components);
+    add::<AddressId>(components);
+    add::<ServiceId>(components);
+    add::<AddressListId>(components);
+    add::<FirewallId>(components);
+    add::<NatRuleId>(components);
+    add::<RouteId>(components);
+    add::<NameserverGroupId>(components);
+    add::<DnsRecordId>(components);
+    add::<DnsListId>(components);
+    add::<GroupId>(components);
+    add::<PolicyId>(components);
+    add::<ConfigTemplateId>(components);
     add::<SetupKeyId>(components);
     add::<DeviceId>(components);
     add::<ApiTokenId>(components);
@@ -94,19 +124,15 @@ fn add_ids(components: &mut Components) {
     add::<EventId>(components);
 }
 
-fn operations(path: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
-    [
-        &mut path.get,
-        &mut path.put,
-        &mut path.post,
-        &mut path.delete,
-        &mut path.options,
-        &mut path.head,
-        &mut path.patch,
-        &mut path.trace,
-    ]
-    .into_iter()
-    .flatten()
+fn operations(path: &mut PathItem) -> impl Iterator<Item = (HttpMethod, &mut Operation)> {
+    let all = [
+        (HttpMethod::Get, &mut path.get),
+        (HttpMethod::Put, &mut path.put),
+        (HttpMethod::Post, &mut path.post),
+        (HttpMethod::Delete, &mut path.delete),
+        (HttpMethod::Patch, &mut path.patch),
+    ];
+    all.into_iter().filter_map(|(method, operation)| Some((method, operation.as_mut()?)))
 }
 
 /// Gives each answer that its handler did not describe the words of its status: the format demands some.
@@ -115,20 +141,30 @@ fn describe_answers(operation: &mut Operation) {
         if let RefOr::T(response) = response
             && response.description.is_empty()
         {
-            let status = status.parse().ok().and_then(|status| StatusCode::from_u16(status).ok());
-            let words =
-                status.and_then(|status| status.canonical_reason()).unwrap_or("A refusal; /errors lists every reason");
-            response.description = words.to_owned();
+            response.description =
+                refusals::words_of(status).unwrap_or("A refusal; /errors lists every reason").to_owned();
         }
     }
 }
 
-/// Says of every operation how its refusals look.
-fn explain_refusals(operation: &mut Operation) {
-    let content = ContentBuilder::new().schema(Some(Ref::from_schema_name(ProblemBody::name()))).build();
-    let refusal = ResponseBuilder::new()
-        .description("A refusal; /errors lists every reason")
-        .content("application/json", content)
-        .build();
-    operation.responses.responses.entry("default".to_owned()).or_insert(RefOr::T(refusal));
+/// Adds to the schema of a page what stands beside `meta` for clients of other systems.
+fn complete_page(schema: &mut RefOr<Schema>) {
+    let meta = format!("#/components/schemas/{}", ListMeta::name());
+    let RefOr::T(Schema::Object(page)) = schema else { return };
+    let is_page = matches!(page.properties.get("meta"), Some(RefOr::Ref(reference)) if reference.ref_location == meta);
+    if !is_page {
+        return;
+    }
+    let number = |text: &str| ObjectBuilder::new().schema_type(Type::Integer).description(Some(text)).into();
+    let text = |text: &str, schema_type| ObjectBuilder::new().schema_type(schema_type).description(Some(text)).into();
+    let nullable = SchemaType::from_iter([Type::String, Type::Null]);
+    let said: [(&str, RefOr<Schema>); 6] = [
+        ("page", number("Which page this is, if `page_size` was asked for")),
+        ("page_size", number("How many are on a page, if `page_size` was asked for")),
+        ("total_records", number("How many there are in all, if `page_size` was asked for")),
+        ("total_pages", number("How many pages there are, if `page_size` was asked for")),
+        ("uri", text("The question as a whole URI, if `limit` or `before_id` was asked for", Type::String.into())),
+        ("next_page_uri", text("The next page as a whole URI, if `limit` or `before_id` was asked for", nullable)),
+    ];
+    page.properties.extend(said.map(|(name, schema)| (name.to_owned(), schema)));
 }

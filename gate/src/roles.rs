@@ -36,6 +36,6 @@ pub(crate) async fn roles() -> Json<Roles> {
 
 fn entry(role: Role) -> RoleEntry {
     let verbs = |kind| Verb::ALL.into_iter().filter(move |verb| role.may(*verb, kind)).collect::<Vec<_>>();
-    let may = Kind::ALL.into_iter().map(|kind| (kind.singular(), verbs(kind)));
+    let may = Kind::ALL.iter().map(|kind| (kind.singular(), verbs(*kind)));
     RoleEntry { role, may: may.filter(|(_, verbs)| !verbs.is_empty()).collect() }
 }

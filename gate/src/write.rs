@@ -1,8 +1,10 @@
 //! Writes: the options that every write takes, and the body with them.
 
+use std::marker::PhantomData;
+
 use axum::extract::{FromRequest, Request};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, header};
+use axum::http::{HeaderMap, HeaderName, Uri, header};
 use schemas::digest::sha256_hex;
 use schemas::id::OperationId;
 use schemas::reason::Reason;
@@ -41,6 +43,21 @@ pub struct Write<T> {
     pub body: T,
 }
 
+/// A write with a list: JSON, or NDJSON with one element a line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WriteList<L, E> {
+    pub options: WriteOptions,
+    pub body: L,
+    element: PhantomData<E>,
+}
+
+/// A write without a body that is told more in its query than every write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WriteQuery<Q> {
+    pub options: WriteOptions,
+    pub query: Q,
+}
+
 impl<T, S> FromRequest<S> for Write<T>
 where
     T: DeserializeOwned,
@@ -56,22 +73,69 @@ where
     }
 }
 
+impl<L, E, S> FromRequest<S> for WriteList<L, E>
+where
+    L: DeserializeOwned + From<Vec<E>>,
+    E: DeserializeOwned,
+    S: Send + Sync,
+{
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let (parts, rest) = request.into_parts();
+        let is_lines = body::is_ndjson(&parts.headers);
+        if !is_lines {
+            body::expect_json(&parts.headers)?;
+        }
+        let bytes = body::read(Request::from_parts(parts.clone(), rest), state).await?;
+        let options = WriteOptions::read(&parts, &bytes)?;
+        let body = if is_lines { body::parse_lines(&bytes)?.into() } else { body::parse(&bytes)? };
+        Ok(Self { options, body, element: PhantomData })
+    }
+}
+
+impl<Q, S> FromRequest<S> for WriteQuery<Q>
+where
+    Q: DeserializeOwned,
+    S: Send + Sync,
+{
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let (parts, rest) = request.into_parts();
+        let bytes = body::read(Request::from_parts(parts.clone(), rest), state).await?;
+        no_body(&bytes)?;
+        let of_writes = |pair: &&str| pair.split('=').next() == Some(DRY_RUN);
+        let (common, own): (Vec<&str>, Vec<&str>) =
+            parts.uri.query().unwrap_or_default().split('&').partition(of_writes);
+        let wanted = query::parse(&query_alone(&common))?;
+        Ok(Self { options: WriteOptions::with(wanted, &parts, &bytes)?, query: query::parse(&query_alone(&own))? })
+    }
+}
+
+/// A URI that has these parameters and nothing else.
+fn query_alone(pairs: &[&str]) -> Uri {
+    // They come from a URI, so that they fit in one.
+    format!("/?{}", pairs.join("&")).parse().unwrap_or_default()
+}
+
 impl<S: Send + Sync> FromRequest<S> for WriteOptions {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         let (parts, rest) = request.into_parts();
         let bytes = body::read(Request::from_parts(parts.clone(), rest), state).await?;
-        if !bytes.is_empty() {
-            return Err(Problem::new(Reason::BodyInvalid, "this call reads no body"));
-        }
+        no_body(&bytes)?;
         Self::read(&parts, &bytes)
     }
 }
 
 impl WriteOptions {
     fn read(parts: &Parts, body: &[u8]) -> Result<Self, Problem> {
-        let wanted: Wanted = query::parse(&parts.uri)?;
+        Self::with(query::parse(&parts.uri)?, parts, body)
+    }
+
+    fn with(wanted: Wanted, parts: &Parts, body: &[u8]) -> Result<Self, Problem> {
         Ok(Self {
             idempotency_key: idempotency_key(&parts.headers)?,
             if_match: if_match(&parts.headers)?,
@@ -82,6 +146,12 @@ impl WriteOptions {
         })
     }
 }
+
+fn no_body(bytes: &[u8]) -> Result<(), Problem> {
+    if bytes.is_empty() { Ok(()) } else { Err(Problem::new(Reason::BodyInvalid, "this call reads no body")) }
+}
+
+const DRY_RUN: &str = "dry_run";
 
 #[derive(serde::Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -205,6 +275,51 @@ mod tests {
         assert!(options("/a?dry_run=true", &[], b"").unwrap().dry_run);
         assert_eq!(options("/a?dryrun=true", &[], b"").unwrap_err().field.as_deref(), Some("dryrun"));
         assert_eq!(options("/a?dry_run=yes", &[], b"").unwrap_err().field.as_deref(), Some("dry_run"));
+    }
+
+    #[tokio::test]
+    async fn a_write_may_read_more_of_its_query() {
+        #[derive(Debug, PartialEq, serde::Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Which {
+            address: String,
+        }
+        let read = async |uri: &str| {
+            let request = axum::http::Request::builder().method("DELETE").uri(uri).body(axum::body::Body::empty());
+            WriteQuery::<Which>::from_request(request.unwrap(), &()).await
+        };
+        let with = read("/a?address=10.0.0.0%2F8&dry_run=true").await.unwrap();
+        assert_eq!((with.query.address.as_str(), with.options.dry_run), ("10.0.0.0/8", true));
+        assert_ne!(with.options.request_hash, read("/a?address=x").await.unwrap().options.request_hash);
+        for (uri, field) in [("/a", "address"), ("/a?address=x&dry_run=yes", "dry_run"), ("/a?address=x&b=1", "b")] {
+            assert_eq!(read(uri).await.unwrap_err().field.as_deref(), Some(field), "{uri}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_list_is_json_or_one_element_a_line() {
+        #[derive(Debug, PartialEq, serde::Deserialize)]
+        struct Whole {
+            numbers: Vec<u8>,
+        }
+        impl From<Vec<u8>> for Whole {
+            fn from(numbers: Vec<u8>) -> Self {
+                Self { numbers }
+            }
+        }
+        let read = async |of_type: &str, body: &'static str| {
+            let request = axum::http::Request::builder().method("PUT").uri("/a").header("Content-Type", of_type);
+            let request = request.body(axum::body::Body::from(body)).unwrap();
+            WriteList::<Whole, u8>::from_request(request, &()).await.map(|list| list.body.numbers)
+        };
+        assert_eq!(read("application/json", r#"{"numbers":[1,2]}"#).await, Ok(vec![1, 2]));
+        assert_eq!(read("application/x-ndjson", "1\n2\n").await, Ok(vec![1, 2]));
+        let field = |problem: Problem| (problem.reason, problem.field);
+        let bad = read("application/x-ndjson", "1\n\n999").await.map_err(field);
+        assert_eq!(bad, Err((Reason::BodyInvalid, Some("lines[3]".to_owned()))));
+        let bad = read("application/json", r#"{"numbers":[1,999]}"#).await.map_err(field);
+        assert_eq!(bad, Err((Reason::BodyInvalid, Some("numbers[1]".to_owned()))));
+        assert_eq!(read("text/csv", "1,2").await.unwrap_err().reason, Reason::ContentTypeUnsupported);
     }
 
     #[test]

@@ -6,12 +6,14 @@ use std::time::Duration;
 use anyhow::Context;
 use bus::callout::Callout;
 use bus::topology::Topology;
-use bus::{Bus, BusAuth};
+use bus::{Bus, BusAuth, People, Uses};
+use command_svc::journal::{Choice, Journal};
 use command_svc::secrets::Secrets;
 use command_svc::{AdmissionDeps, CommandSvc, EnrolmentFacts};
 use gate::{Gate, GateConfig, JwtConfig, Keyring};
 use projector::Projector;
 use query_svc::QuerySvc;
+use schemas::user::FirstSignIn;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -19,6 +21,7 @@ use tracing::error;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::credentials;
+use crate::erasure::Erasure;
 use crate::keys::InstanceKeys;
 use crate::nats_server::DEVICE_ACCOUNT;
 
@@ -51,8 +54,9 @@ impl Ground {
     pub(crate) async fn command(
         &self,
         bus: &Bus,
-        gate: &Gate,
-        keyring: &Keyring,
+        journal: Journal,
+        door: &Door,
+        aside: &Aside,
         device_urls: Vec<String>,
     ) -> anyhow::Result<CommandSvc> {
         let callout = self.connect(self.keys.callout_user()?.seed()?, "callout").await?;
@@ -60,9 +64,13 @@ impl Ground {
         let callout = Callout::new(callout, self.keys.admission_issuer()?, DEVICE_ACCOUNT);
         Ok(CommandSvc::bind(command_svc::Deps {
             bus: bus.clone(),
-            gate: gate.clone(),
-            keyring: keyring.clone(),
+            journal,
+            gate: door.gate.clone(),
+            keyring: door.keyring.clone(),
             secrets: self.secrets()?,
+            people: aside.people.clone(),
+            uses: aside.uses.clone(),
+            first_sign_in: door.first_sign_in,
             enrolment: EnrolmentFacts { nats_urls: device_urls, config_key: self.keys.config_signer()?.public_key() },
             admission: Some(AdmissionDeps { callout, system }),
         }))
@@ -73,8 +81,16 @@ impl Ground {
     }
 
     /// The read side.
-    pub(crate) fn query(&self, bus: &Bus, gate: &Gate, config: query_svc::Config) -> anyhow::Result<QuerySvc> {
-        let deps = query_svc::Deps { bus: bus.clone(), gate: gate.clone(), store_dir: self.store.clone() };
+    pub(crate) fn query(
+        &self,
+        bus: &Bus,
+        gate: &Gate,
+        aside: &Aside,
+        config: query_svc::Config,
+    ) -> anyhow::Result<QuerySvc> {
+        let Aside { people, uses } = aside.clone();
+        let deps =
+            query_svc::Deps { bus: bus.clone(), gate: gate.clone(), store_dir: self.store.clone(), people, uses };
         QuerySvc::bind(config, deps).context("cannot start the read side")
     }
 
@@ -87,10 +103,93 @@ impl Ground {
     }
 }
 
-/// The front door and its credentials.
-pub(crate) fn gate(config: GateConfig, jwt: &JwtConfig) -> anyhow::Result<(Gate, Keyring)> {
-    let keyring = Keyring::default();
-    Ok((Gate::new(keyring.clone(), jwt.verifier()?, config), keyring))
+/// Where events are appended.
+#[derive(Debug, clap::Args)]
+pub(crate) struct JournalConfig {
+    /// Where events are appended: `jetstream`, or the EventStoreDB at `esdb://host:port?tls=false`
+    #[arg(long, env = "NETKEEP_JOURNAL", default_value = "jetstream", hide_env_values = true)]
+    journal: String,
+}
+
+impl JournalConfig {
+    /// Parsed by hand, because clap repeats what it cannot parse, and a connection string may hold a password.
+    pub(crate) fn choice(&self) -> anyhow::Result<Choice> {
+        self.journal.parse().context("--journal")
+    }
+}
+
+/// Who is let in, and how often.
+#[derive(Debug, clap::Args)]
+pub(crate) struct DoorConfig {
+    #[command(flatten)]
+    gate: GateConfig,
+    #[command(flatten)]
+    jwt: JwtConfig,
+    /// Who comes with a good JWT for the first time: `create` makes them a user with the role of the JWT, unless they
+    /// are invited; `invited` refuses who is not invited; `off` refuses everybody
+    #[arg(long, env = "NETKEEP_JWT_FIRST_SIGN_IN", default_value = "create")]
+    jwt_first_sign_in: FirstSignIn,
+}
+
+/// The front door with its credentials.
+pub(crate) struct Door {
+    pub(crate) gate: Gate,
+    pub(crate) keyring: Keyring,
+    pub(crate) first_sign_in: FirstSignIn,
+}
+
+impl DoorConfig {
+    pub(crate) fn open(&self) -> anyhow::Result<Door> {
+        let keyring = Keyring::default();
+        let gate = Gate::configured(keyring.clone(), &self.jwt, &self.gate)?;
+        Ok(Door { gate, keyring, first_sign_in: self.jwt_first_sign_in })
+    }
+}
+
+impl Door {
+    /// Keeps on the bus what the front door counts, so that all replicas and the next start know it.
+    pub(crate) fn keep_counts(&self, layers: &mut Layers, bus: &Bus, uses: &Uses) {
+        let (bus, limits) = (bus.clone(), self.gate.limits().clone());
+        layers.push(|stop| crate::quotas::keep(bus, limits, stop));
+        let (uses, seen) = (uses.clone(), self.gate.uses().clone());
+        layers.push(|stop| crate::last_uses::keep(uses, seen, stop));
+    }
+}
+
+/// What is known beside the event log.
+#[derive(Clone)]
+pub(crate) struct Aside {
+    pub(crate) people: People,
+    pub(crate) uses: Uses,
+}
+
+impl Aside {
+    pub(crate) fn new(bus: &Bus) -> Self {
+        Self { people: bus.people(), uses: bus.uses() }
+    }
+
+    /// Follows the keys of personal data where no read side does.
+    pub(crate) fn follow_people(&self, layers: &mut Layers) {
+        let people = self.people.clone();
+        layers.push(|stop| async move {
+            tokio::select! { () = stop.cancelled() => Ok(()), ended = people.follow() => Ok(ended?) }
+        });
+    }
+
+    /// Waits a while until the names of this moment are known.
+    pub(crate) async fn await_people(&self) {
+        if tokio::time::timeout(Duration::from_secs(10), self.people.complete()).await.is_err() {
+            tracing::warn!("not all names of users are known yet");
+        }
+    }
+
+    /// Erases the keys of users who are gone; what is returned learns who they are.
+    pub(crate) fn erase_gone(&self, layers: &mut Layers, bus: &Bus) -> Erasure {
+        let (erasure, gone) = Erasure::new(self.people.clone());
+        let (erasing, bus) = (erasure.clone(), bus.clone());
+        layers.push(|stop| erasing.run(bus, gone, stop));
+        erasure
+    }
 }
 
 /// Tasks in layers: the outer ones are told to stop first, and each layer has ended before the next is told.
@@ -149,9 +248,10 @@ pub(crate) async fn feed_keyring(
     bus: &Bus,
     keyring: &Keyring,
     revoked: Option<tokio::sync::mpsc::UnboundedSender<String>>,
+    erasure: Option<Erasure>,
 ) -> anyhow::Result<()> {
     let (loaded, ready) = oneshot::channel();
-    let feeding = credentials::keep(bus.clone(), keyring.clone(), loaded, revoked);
+    let feeding = credentials::keep(bus.clone(), keyring.clone(), loaded, revoked, erasure);
     layers.push(|stop| async move {
         tokio::select! { () = stop.cancelled() => Ok(()), ended = feeding => ended }
     });
@@ -160,9 +260,10 @@ pub(crate) async fn feed_keyring(
 }
 
 /// Serves routes as the outermost layer.
-pub(crate) fn serve(layers: &mut Layers, listener: tokio::net::TcpListener, routes: OpenApiRouter) {
+pub(crate) fn serve(layers: &mut Layers, listener: tokio::net::TcpListener, gate: &Gate, routes: OpenApiRouter) {
     let router = gate::openapi::mount(routes);
-    layers.push(|stop| async move { Ok(gate::serve(listener, router, stop, DRAIN).await?) });
+    let gate = gate.clone();
+    layers.push(|stop| async move { Ok(gate::serve(listener, router, &gate, stop, DRAIN).await?) });
 }
 
 /// Binds the address that the API is served on.

@@ -1,10 +1,14 @@
 //! The one binary: all of Netkeep in one process (`netkeep up`), one part at a time, or the agent of a device.
 //!
-//! Reading order: `up` (the composition), `parts` (each part alone), `nats_server`, `keys`, `founding`, `credentials`.
+//! Reading order: `up` (the composition), `parts` (each part alone), `nats_server`, `keys`, `founding`, `credentials`,
+//! `erasure`, `quotas`, `last_uses`.
 
 mod keys;
 mod nats_server;
 mod credentials;
+mod erasure;
+mod last_uses;
+mod quotas;
 mod founding;
 mod signals;
 mod control;
@@ -36,6 +40,8 @@ enum Part {
     Up(Box<up::Config>),
     /// Founds an org on an existing NATS and shows its owner's token
     Found(Box<parts::FoundConfig>),
+    /// Gives an org another plan
+    Plan(Box<parts::PlanConfig>),
     /// Runs the write side against an existing NATS
     Command(Box<parts::CommandConfig>),
     /// Runs the read side against an existing NATS and object store
@@ -54,10 +60,15 @@ async fn main() -> std::process::ExitCode {
     if let Err(error) = log(&cli.log, cli.log_json) {
         return fail(&error);
     }
+    #[cfg(feature = "eventstore")]
+    if let Err(error) = command_svc::journal::event_store::settle_tls().await {
+        return fail(&error.into());
+    }
     let stop = signals::stop();
     let ended = match cli.part {
         Part::Up(config) => up::run(*config, stop).await,
         Part::Found(config) => parts::found(*config).await,
+        Part::Plan(config) => parts::plan(*config).await,
         Part::Command(config) => parts::command(*config, stop).await,
         Part::Query(config) => parts::query(*config, stop).await,
         Part::Project(config) => parts::project(*config, stop).await,

@@ -6,10 +6,14 @@ use std::sync::Arc;
 
 use command_svc::journal::Journal;
 use command_svc::orgs::Orgs;
+use command_svc::sign_in::Desk;
+use schemas::credential::changed_by;
+use schemas::event::Recorded;
 use schemas::id::OrgId;
+use schemas::plan::Plan;
 use tokio_util::sync::CancellationToken;
 
-use crate::control::{Ground, Layers, feed_keyring, gate, listen, serve};
+use crate::control::{Aside, Door, DoorConfig, Ground, JournalConfig, Layers, feed_keyring, listen, serve};
 use crate::keys::InstanceKeys;
 use crate::{founding, nats_server};
 
@@ -31,15 +35,41 @@ pub(crate) struct BusConfig {
 pub(crate) struct FoundConfig {
     #[command(flatten)]
     bus: BusConfig,
+    #[command(flatten)]
+    journal: JournalConfig,
     /// The org to found; one that is there gets another owner
     #[arg(long, env = "NETKEEP_ORG", default_value = "default")]
     org: OrgId,
+    /// How much the org may have and ask: free, team, enterprise or unmetered; absent: a new one is unmetered
+    #[arg(long, value_parser = plan_of)]
+    plan: Option<Plan>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct PlanConfig {
+    #[command(flatten)]
+    bus: BusConfig,
+    #[command(flatten)]
+    journal: JournalConfig,
+    /// The org that gets the plan
+    #[arg(long, env = "NETKEEP_ORG", default_value = "default")]
+    org: OrgId,
+    /// How much the org may have and ask: free, team, enterprise or unmetered
+    #[arg(long, value_parser = plan_of)]
+    plan: Plan,
+}
+
+fn plan_of(word: &str) -> Result<Plan, String> {
+    let known = Plan::ALL.into_iter().find(|plan| plan.word() == word);
+    known.ok_or_else(|| format!("a plan is one of {}", Plan::ALL.map(Plan::word).join(", ")))
 }
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct CommandConfig {
     #[command(flatten)]
     bus: BusConfig,
+    #[command(flatten)]
+    journal: JournalConfig,
     /// Where the write side of the API is served
     #[arg(long, env = "NETKEEP_LISTEN", default_value = "127.0.0.1:8081")]
     listen: SocketAddr,
@@ -47,15 +77,15 @@ pub(crate) struct CommandConfig {
     #[arg(long, env = "NETKEEP_NATS_ADVERTISE", value_delimiter = ',')]
     nats_advertise: Vec<String>,
     #[command(flatten)]
-    gate: gate::GateConfig,
-    #[command(flatten)]
-    jwt: gate::JwtConfig,
+    door: DoorConfig,
 }
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct QueryConfig {
     #[command(flatten)]
     bus: BusConfig,
+    #[command(flatten)]
+    journal: JournalConfig,
     /// The root of the object store
     #[arg(long, env = "NETKEEP_STORE", default_value = "netkeep-data/store")]
     store: PathBuf,
@@ -63,9 +93,7 @@ pub(crate) struct QueryConfig {
     #[arg(long, env = "NETKEEP_LISTEN", default_value = "127.0.0.1:8082")]
     listen: SocketAddr,
     #[command(flatten)]
-    gate: gate::GateConfig,
-    #[command(flatten)]
-    jwt: gate::JwtConfig,
+    door: DoorConfig,
     #[command(flatten)]
     query: query_svc::Config,
 }
@@ -104,42 +132,99 @@ impl BusConfig {
 /// Founds an org on a NATS of the user's own, and shows its owner's token.
 pub(crate) async fn found(config: FoundConfig) -> anyhow::Result<()> {
     use std::io::Write;
+    let journal = config.journal.choice()?;
     let ground = config.bus.ground(PathBuf::new())?;
     let bus = ground.bus("found").await?;
     let secrets = ground.secrets()?;
-    let orgs = Orgs::new(Journal::jetstream(&bus), Arc::new(|_, _| {}), secrets.clone());
+    let orgs = Orgs::new(journal.open(&bus)?, Arc::new(|_, _| {}), secrets.clone());
     let token = founding::found(&orgs, &secrets, &config.org).await?;
+    if let Some(plan) = config.plan {
+        founding::set_plan(&orgs, &config.org, plan).await?;
+    }
     orgs.drain().await;
     Ok(writeln!(std::io::stdout().lock(), "NETKEEP_TOKEN={token}")?)
 }
 
+/// Gives an org another plan. What it has above it stays.
+pub(crate) async fn plan(config: PlanConfig) -> anyhow::Result<()> {
+    let journal = config.journal.choice()?;
+    let ground = config.bus.ground(PathBuf::new())?;
+    let bus = ground.bus("plan").await?;
+    let orgs = Orgs::new(journal.open(&bus)?, Arc::new(|_, _| {}), ground.secrets()?);
+    let outcome = founding::set_plan(&orgs, &config.org, config.plan).await;
+    orgs.drain().await;
+    outcome
+}
+
 pub(crate) async fn command(config: CommandConfig, stop: CancellationToken) -> anyhow::Result<()> {
-    let (gate, keyring) = gate(config.gate, &config.jwt)?;
+    let journal = config.journal.choice()?;
+    let door = config.door.open()?;
     let listener = listen(config.listen).await?;
     let ground = config.bus.ground(PathBuf::new())?;
     let bus = ground.bus("command-svc").await?;
     let told = if config.nats_advertise.is_empty() { config.bus.nats_url } else { config.nats_advertise };
-    let service = ground.command(&bus, &gate, &keyring, told).await?;
+    let aside = Aside::new(&bus);
+    let service = ground.command(&bus, journal.open(&bus)?, &door, &aside, told).await?;
     let mut layers = Layers::default();
-    feed_keyring(&mut layers, &bus, &keyring, Some(service.revocations())).await?;
+    let erasure = aside.erase_gone(&mut layers, &bus);
+    feed_keyring(&mut layers, &bus, &door.keyring, Some(service.revocations()), Some(erasure)).await?;
+    aside.follow_people(&mut layers);
+    aside.await_people().await;
     let routes = service.router();
     layers.push(|stop| async move { Ok(service.run(stop).await?) });
-    serve(&mut layers, listener, routes);
+    door.keep_counts(&mut layers, &bus, &aside.uses);
+    serve(&mut layers, listener, &door.gate, routes);
     layers.run(stop).await
 }
 
 pub(crate) async fn query(config: QueryConfig, stop: CancellationToken) -> anyhow::Result<()> {
-    let (gate, keyring) = gate(config.gate, &config.jwt)?;
+    let journal = config.journal.choice()?;
+    let door = config.door.open()?;
     let listener = listen(config.listen).await?;
     let ground = config.bus.ground(config.store)?;
     let bus = ground.bus("query-svc").await?;
     let mut layers = Layers::default();
-    feed_keyring(&mut layers, &bus, &keyring, None).await?;
-    let service = ground.query(&bus, &gate, config.query)?;
+    feed_keyring(&mut layers, &bus, &door.keyring, None, None).await?;
+    let aside = Aside::new(&bus);
+    sign_in_here(&mut layers, &ground, journal.open(&bus)?, &door, &aside)?;
+    let service = ground.query(&bus, &door.gate, &aside, config.query)?;
     let routes = service.router();
     layers.push(|stop| async move { Ok(service.run(stop).await?) });
-    serve(&mut layers, listener, routes);
+    aside.await_people().await;
+    door.keep_counts(&mut layers, &bus, &aside.uses);
+    serve(&mut layers, listener, &door.gate, routes);
     layers.run(stop).await
+}
+
+/// Signs people in at a read side of its own: a first sign-in is the one thing that it writes.
+fn sign_in_here(
+    layers: &mut Layers,
+    ground: &Ground,
+    journal: Journal,
+    door: &Door,
+    aside: &Aside,
+) -> anyhow::Result<()> {
+    let (secrets, keyring) = (ground.secrets()?, door.keyring.clone());
+    let observer = move |org: &OrgId, recorded: &Recorded| {
+        if let Some(change) = changed_by(org, &recorded.event) {
+            keyring.apply(org, change);
+        }
+    };
+    let orgs = Orgs::new(journal, Arc::new(observer), secrets.clone());
+    let desk = Desk {
+        orgs: orgs.clone(),
+        keyring: door.keyring.clone(),
+        people: aside.people.clone(),
+        secrets,
+        first: door.first_sign_in,
+    };
+    door.gate.on_sign_in(desk.hook());
+    layers.push(|stop| async move {
+        stop.cancelled().await;
+        orgs.drain().await;
+        Ok(())
+    });
+    Ok(())
 }
 
 pub(crate) async fn project(config: ProjectConfig, stop: CancellationToken) -> anyhow::Result<()> {

@@ -12,7 +12,7 @@ use schemas::subjects;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
-use crate::control::{Ground, Layers, feed_keyring, gate, listen, serve};
+use crate::control::{Aside, DoorConfig, Ground, JournalConfig, Layers, feed_keyring, listen, serve};
 use crate::founding::found;
 use crate::keys::InstanceKeys;
 use crate::nats_server::{NatsServer, find};
@@ -45,9 +45,9 @@ pub(crate) struct Config {
     #[arg(long)]
     new_token: bool,
     #[command(flatten)]
-    gate: gate::GateConfig,
+    journal: JournalConfig,
     #[command(flatten)]
-    jwt: gate::JwtConfig,
+    door: DoorConfig,
     #[command(flatten)]
     projector: projector::Config,
     #[command(flatten)]
@@ -65,8 +65,9 @@ pub(crate) async fn run(config: Config, stop: CancellationToken) -> anyhow::Resu
 }
 
 async fn start(config: Config) -> anyhow::Result<Layers> {
+    let journal = config.journal.choice()?;
     let program = find(config.nats_server.as_deref()).await?;
-    let (gate, keyring) = gate(config.gate, &config.jwt)?;
+    let door = config.door.open()?;
     let listener = listen(config.listen).await?;
     let url = format!("http://{}", reachable(listener.local_addr()?));
 
@@ -79,16 +80,19 @@ async fn start(config: Config) -> anyhow::Result<Layers> {
     layers.push(|stop| nats.run(stop));
 
     let bus = ground.bus("netkeep").await?;
+    let aside = Aside::new(&bus);
     let device_urls = if config.nats_advertise.is_empty() { vec![nats_url] } else { config.nats_advertise };
-    let command = ground.command(&bus, &gate, &keyring, device_urls).await?;
-    feed_keyring(&mut layers, &bus, &keyring, Some(command.revocations())).await?;
+    let command = ground.command(&bus, journal.open(&bus)?, &door, &aside, device_urls).await?;
+    let erasure = aside.erase_gone(&mut layers, &bus);
+    feed_keyring(&mut layers, &bus, &door.keyring, Some(command.revocations()), Some(erasure)).await?;
     let projector = ground.projector(&bus, config.projector).await?;
-    let query = ground.query(&bus, &gate, config.query)?;
+    let query = ground.query(&bus, &door.gate, &aside, config.query)?;
     let routes = command.router().merge(query.router());
     let orgs = command.orgs().clone();
     layers.push(|stop| async move { Ok(projector.run(stop).await?) });
     layers.push(|stop| async move { Ok(query.run(stop).await?) });
     layers.push(|stop| async move { Ok(command.run(stop).await?) });
+    aside.await_people().await;
 
     let founded = data.join("founded");
     let token = if config.new_token || !founded.exists() {
@@ -98,7 +102,8 @@ async fn start(config: Config) -> anyhow::Result<Layers> {
     } else {
         None
     };
-    serve(&mut layers, listener, routes);
+    door.keep_counts(&mut layers, &bus, &aside.uses);
+    serve(&mut layers, listener, &door.gate, routes);
     announce(&url, token.as_deref())?;
     // Written after the token was shown: a start that is cut off before shows another one.
     File::create(&founded)?.sync_all()?;

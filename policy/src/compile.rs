@@ -1,35 +1,71 @@
 //! From the state of an org to the ruleset of one of its devices, in canonical form.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
-use schemas::address::Address;
-use schemas::config::{Ruleset, RulesetRule, RulesetZone};
+use schemas::config::{Ruleset, RulesetRule, RulesetSet, RulesetZone};
 use schemas::device::{Device, InterfaceName, Mode};
 use schemas::id::DeviceId;
-use schemas::rule::{Action, Rule};
+use schemas::resource::ResourceId;
+use schemas::rule::Action;
 use schemas::state::OrgState;
 use schemas::zone::ZoneName;
 
-/// What happens to a new connection between two zones that no rule matches: the zone matrix of a new org accepts every
-/// pair.
+use crate::moment::prune;
+use crate::sides::set_of;
+
+mod defaults;
+mod rules;
+mod services;
+mod sets;
+
+use rules::Scope;
+
+/// What happens to a new connection between two zones of which nothing is said.
 pub const DEFAULT_ACTION: Action = Action::Accept;
 
 /// What a device must enforce and how, or `None` if the org has no such device.
 ///
-/// The answer depends on nothing but the device's interfaces and mode and the rules between its zones: equal inputs
-/// give equal rulesets, and so equal bytes. Rules that are off, that concern a zone without an interface on this
-/// device, or that name no source or no destination compile to nothing.
+/// Equal states give equal rulesets, and so equal bytes. What is off, paused, of zones or groups that this device is not
+/// in, or names nothing, compiles to nothing. A device that is not approved observes, and has no zones and no rules.
 pub fn compile(state: &OrgState, device: DeviceId) -> Option<(Mode, Ruleset)> {
-    let device = state.devices.get(&device)?;
-    let zones = zones(device);
-    let present: BTreeSet<&ZoneName> = zones.iter().map(|zone| &zone.name).collect();
-    let here = |zone: &ZoneName| zone.is_local() || present.contains(zone);
-    let rules = state
-        .ordered_rules()
-        .filter(|rule| rule.enabled && here(&rule.zone_from) && here(&rule.zone_to))
-        .filter_map(|rule| compile_rule(rule))
-        .collect();
-    Some((device.mode, Ruleset { zones, rules, default_action: DEFAULT_ACTION }))
+    Compiler::new(state).compile(device)
+}
+
+/// Compiles for many devices of an org: the sets that they share are made once.
+pub struct Compiler<'s> {
+    state: &'s OrgState,
+    sets: HashMap<ResourceId, Arc<RulesetSet>>,
+}
+
+impl<'s> Compiler<'s> {
+    pub fn new(state: &'s OrgState) -> Self {
+        Self { state, sets: HashMap::new() }
+    }
+
+    /// See [`compile()`].
+    pub fn compile(&mut self, device: DeviceId) -> Option<(Mode, Ruleset)> {
+        let device = self.state.devices.get(&device)?;
+        if !device.approved {
+            return Some((Mode::Observe, Ruleset { default_action: DEFAULT_ACTION, ..Ruleset::default() }));
+        }
+        let zones = zones(device);
+        let rules = Scope::new(self.state, device, &zones).rules();
+        let sets = self.sets(&rules);
+        let defaults = defaults::defaults(self.state, &zones);
+        Some((device.mode, prune(Ruleset { zones, sets, rules, defaults, default_action: DEFAULT_ACTION })))
+    }
+
+    /// What the rules name.
+    fn sets(&mut self, rules: &[RulesetRule]) -> Vec<Arc<RulesetSet>> {
+        let selectors = rules.iter().flat_map(|rule| rule.sources.iter().chain(&rule.destinations));
+        let named: BTreeSet<ResourceId> = selectors.filter_map(set_of).collect();
+        let set = |id: ResourceId| {
+            let known = self.sets.entry(id).or_insert_with(|| Arc::new(sets::set(self.state, id)));
+            Arc::clone(known)
+        };
+        named.into_iter().map(set).collect()
+    }
 }
 
 fn zones(device: &Device) -> Vec<RulesetZone> {
@@ -53,32 +89,7 @@ fn zones(device: &Device) -> Vec<RulesetZone> {
         .collect()
 }
 
-fn compile_rule(rule: &Rule) -> Option<RulesetRule> {
-    let nothing = rule.sources.is_empty() || rule.destinations.is_empty();
-    if nothing || (rule.zone_from.is_local() && rule.zone_to.is_local()) {
-        return None;
-    }
-    Some(RulesetRule {
-        id: rule.id,
-        number: rule.number,
-        zone_from: rule.zone_from.clone(),
-        zone_to: rule.zone_to.clone(),
-        sources: canonical_addresses(&rule.sources),
-        destinations: canonical_addresses(&rule.destinations),
-        protocol: rule.protocol,
-        ports: canonical(&rule.ports),
-        action: rule.action,
-        log: rule.log,
-    })
-}
-
-fn canonical_addresses(addresses: &[Address]) -> Vec<Address> {
-    if addresses.contains(&Address::Any) { vec![Address::Any] } else { canonical(addresses) }
-}
-
-fn canonical<T: Ord + Clone>(given: &[T]) -> Vec<T> {
-    given.iter().cloned().collect::<BTreeSet<T>>().into_iter().collect()
-}
-
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod laws;

@@ -2,10 +2,14 @@
 
 use std::net::IpAddr;
 
-use schemas::config::{Ruleset, RulesetRule};
+use schemas::config::{Ruleset, RulesetDefault, RulesetRule, RulesetService};
+use schemas::resource::ResourceId;
 use schemas::rule::Action;
+use schemas::selector::Selector;
 use schemas::service::Protocol;
 use schemas::zone::ZoneName;
+
+use crate::sides::{denies, set_of};
 
 /// The first packet of a connection, as a firewall sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,26 +26,83 @@ pub struct Packet<'a> {
     pub port: Option<u16>,
 }
 
-/// What happens to a packet, and which rule says so.
+/// What happens to a packet, and what says so.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Decision<'r> {
     pub verdict: Action,
-    /// Absent where the default decided, or where the packet is not filtered at all.
-    pub rule: Option<&'r RulesetRule>,
+    /// Absent where the last default decided, or where the packet is not filtered at all.
+    pub by: Option<Decider<'r>>,
+}
+
+/// What decided on a packet.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Decider<'r> {
+    Rule(&'r RulesetRule),
+    /// The default of its two zones.
+    Default(&'r RulesetDefault),
+}
+
+impl Decision<'_> {
+    pub(crate) const UNFILTERED: Self = Self { verdict: Action::Accept, by: None };
+}
+
+impl<'r> Decider<'r> {
+    /// The rule, the policy, the firewall or the zone policy.
+    pub fn id(self) -> ResourceId {
+        match self {
+            Self::Rule(rule) => rule.id,
+            Self::Default(default) => default.id,
+        }
+    }
+
+    /// The conntrack mark.
+    pub fn number(self) -> u32 {
+        match self {
+            Self::Rule(rule) => rule.number,
+            Self::Default(default) => default.number,
+        }
+    }
+
+    /// The rule, if it was one.
+    pub fn rule(self) -> Option<&'r RulesetRule> {
+        match self {
+            Self::Rule(rule) => Some(rule),
+            Self::Default(_) => None,
+        }
+    }
 }
 
 /// Decides by reading the rules one by one. [`crate::Evaluator`] gives the same answer and is made for many packets.
 ///
-/// A packet of an interface without a zone, or of a zone that the ruleset does not list, is not filtered: accept. So is
-/// what the device sends to itself. Not seen here are the connections that [`crate::nft`] never asks the rules about:
-/// to the control plane, and the ICMPv6 messages that keep a link up.
+/// The ruleset is one of a moment: what holds only at times ([`crate::at`]) or is known only on the device
+/// ([`crate::resolve`]) is not asked for here. A packet of an interface without a zone, or of a zone that the ruleset
+/// does not list, is not filtered: accept. So is what the device sends to itself. Not seen here are the connections
+/// that [`crate::nft`] never asks the rules about: to the control plane, and the ICMPv6 messages that keep a link up.
 pub fn evaluate<'r>(ruleset: &'r Ruleset, packet: &Packet<'_>) -> Decision<'r> {
-    let Some((from, to)) = filtered_pair(ruleset, packet) else {
-        return Decision { verdict: Action::Accept, rule: None };
-    };
-    let rule =
-        ruleset.rules.iter().find(|rule| rule.zone_from == *from && rule.zone_to == *to && matches(rule, packet));
-    Decision { verdict: rule.map_or(ruleset.default_action, |rule| rule.action), rule }
+    let Some((from, to)) = filtered_pair(ruleset, packet) else { return Decision::UNFILTERED };
+    let mut matching = matching(ruleset, from, to, packet);
+    if let Some(rule) = matching.find(|rule| !rule.log_only) {
+        return Decision { verdict: rule.action, by: Some(Decider::Rule(rule)) };
+    }
+    let default = ruleset.defaults.iter().find(|default| default.zone_from == *from && default.zone_to == *to);
+    let verdict = default.map_or(ruleset.default_action, |default| default.action);
+    Decision { verdict, by: default.map(Decider::Default) }
+}
+
+/// The rules that only count a packet: those that match it before one decides.
+pub fn also_matched<'r>(ruleset: &'r Ruleset, packet: &Packet<'_>) -> Vec<&'r RulesetRule> {
+    let Some((from, to)) = filtered_pair(ruleset, packet) else { return Vec::new() };
+    matching(ruleset, from, to, packet).take_while(|rule| rule.log_only).collect()
+}
+
+fn matching<'r>(
+    ruleset: &'r Ruleset,
+    from: &ZoneName,
+    to: &ZoneName,
+    packet: &Packet<'_>,
+) -> impl Iterator<Item = &'r RulesetRule> {
+    let between = |rule: &&RulesetRule| rule.zone_from.contains(from) && rule.zone_to.contains(to);
+    ruleset.rules.iter().filter(between).filter(|rule| matches(ruleset, rule, packet))
 }
 
 /// The zones of a packet, if packets between them are filtered.
@@ -52,86 +113,46 @@ fn filtered_pair<'a>(ruleset: &Ruleset, packet: &Packet<'a>) -> Option<(&'a Zone
 }
 
 /// Whether a rule matches a packet between its zones.
-pub(crate) fn matches(rule: &RulesetRule, packet: &Packet<'_>) -> bool {
-    rule.protocol.matches(packet.protocol)
-        && matches_port(rule, packet)
-        && rule.sources.iter().any(|source| source.contains(packet.source))
-        && rule.destinations.iter().any(|destination| destination.contains(packet.destination))
+fn matches(ruleset: &Ruleset, rule: &RulesetRule, packet: &Packet<'_>) -> bool {
+    let denies = denies(rule.action, rule.log_only);
+    matches_service(&rule.services, packet.protocol, packet.port)
+        && matches_side(ruleset, &rule.sources, rule.sources_negated, denies, packet.source)
+        && matches_side(ruleset, &rule.destinations, rule.destinations_negated, denies, packet.destination)
 }
 
-fn matches_port(rule: &RulesetRule, packet: &Packet<'_>) -> bool {
-    rule.ports.is_empty()
-        || Protocol::Number(packet.protocol).has_ports()
-            && packet.port.is_some_and(|port| rule.ports.iter().any(|range| range.contains(port)))
+pub(crate) fn matches_service(services: &[RulesetService], protocol: u8, port: Option<u16>) -> bool {
+    services.iter().filter(|service| service.protocol.matches(protocol)).any(|service| {
+        service.ports.is_empty()
+            || Protocol::Number(protocol).has_ports()
+                && port.is_some_and(|port| service.ports.iter().any(|range| range.contains(port)))
+    })
+}
+
+/// Whether an address is among those that are named, or is not where they are negated. What is not known never lets
+/// anything pass: a rule that accepts all but what an empty set stands for accepts nothing.
+fn matches_side(ruleset: &Ruleset, selectors: &[Selector], negated: bool, denies: bool, ip: IpAddr) -> bool {
+    let set = |selector: &Selector| {
+        let id = set_of(selector)?;
+        ruleset.sets.iter().find(|set| set.id == id)
+    };
+    let named = |selector: &Selector| match selector {
+        Selector::Any => true,
+        Selector::Span(span) => span.contains(ip),
+        Selector::Address(_) | Selector::List(_) | Selector::Group(_) => {
+            set(selector).is_some_and(|set| set.spans.iter().any(|span| span.contains(ip)))
+        }
+    };
+    let is_named = selectors.iter().any(named);
+    if !negated {
+        return is_named;
+    }
+    let is_empty =
+        |selector: &Selector| set_of(selector).is_some() && set(selector).is_none_or(|set| set.spans.is_empty());
+    let is_complete =
+        |selector: &Selector| set_of(selector).is_none() || set(selector).is_some_and(|set| set.domains.is_empty());
+    let is_known = !selectors.iter().all(is_empty) && selectors.iter().all(is_complete);
+    !is_named && (denies || is_known)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn check(rules: &[&str], packet: (&str, &str, u8, u16), verdict: Action, rule: Option<u32>) {
-        let ruleset = crate::generated::ruleset(rules);
-        let (wan, lan) = (crate::generated::zone("WAN"), crate::generated::zone("LAN"));
-        let (source, destination, protocol, port) = packet;
-        let packet = Packet {
-            zone_from: Some(&wan),
-            zone_to: Some(&lan),
-            source: source.parse().expect("an address"),
-            destination: destination.parse().expect("an address"),
-            protocol,
-            port: (port != 0).then_some(port),
-        };
-        let decision = evaluate(&ruleset, &packet);
-        assert_eq!((decision.verdict, decision.rule.map(|rule| rule.number)), (verdict, rule));
-    }
-
-    #[test]
-    fn the_first_rule_that_matches_decides() {
-        let rules = ["WAN LAN 10.0.0.0/8 any tcp 22 accept", "WAN LAN any any tcp 22-23 drop"];
-        check(&rules, ("10.0.0.1", "10.9.9.9", 6, 22), Action::Accept, Some(1));
-        check(&rules, ("11.0.0.1", "10.9.9.9", 6, 22), Action::Drop, Some(2));
-        check(&rules, ("11.0.0.1", "10.9.9.9", 6, 24), Action::Accept, None);
-        check(&rules, ("11.0.0.1", "10.9.9.9", 17, 22), Action::Accept, None);
-    }
-
-    #[test]
-    fn ports_match_only_protocols_that_have_them() {
-        let rules = ["WAN LAN any any all 1-65535 drop"];
-        check(&rules, ("10.0.0.1", "10.9.9.9", 132, 9), Action::Drop, Some(1));
-        check(&rules, ("10.0.0.1", "10.9.9.9", 1, 0), Action::Accept, None);
-        check(&rules, ("10.0.0.1", "10.9.9.9", 136, 9), Action::Accept, None);
-    }
-
-    #[test]
-    fn families_do_not_meet() {
-        let rules = ["WAN LAN 0.0.0.0/0 any all - drop", "WAN LAN any fd00::/8 all - reject"];
-        check(&rules, ("10.0.0.1", "10.9.9.9", 50, 0), Action::Drop, Some(1));
-        check(&rules, ("fe80::1", "fd00::1", 50, 0), Action::Reject, Some(2));
-        check(&rules, ("fe80::1", "fe80::2", 50, 0), Action::Accept, None);
-    }
-
-    #[test]
-    fn what_has_no_zone_is_not_filtered() {
-        let mut ruleset = crate::generated::ruleset(&["WAN LAN any any all - drop"]);
-        ruleset.default_action = Action::Drop;
-        let ip = "10.0.0.1".parse().expect("an address");
-        let verdict = |from: Option<&str>, to: Option<&str>| {
-            let (from, to) = (from.map(crate::generated::zone), to.map(crate::generated::zone));
-            let packet = Packet {
-                zone_from: from.as_ref(),
-                zone_to: to.as_ref(),
-                source: ip,
-                destination: ip,
-                protocol: 6,
-                port: Some(80),
-            };
-            evaluate(&ruleset, &packet).verdict
-        };
-        assert_eq!(verdict(Some("WAN"), Some("LAN")), Action::Drop);
-        assert_eq!(verdict(Some("LOCAL"), Some("LAN")), Action::Drop);
-        assert_eq!(verdict(Some("WAN"), None), Action::Accept);
-        assert_eq!(verdict(None, Some("LAN")), Action::Accept);
-        assert_eq!(verdict(Some("WAN"), Some("ELSEWHERE")), Action::Accept);
-        assert_eq!(verdict(Some("LOCAL"), Some("LOCAL")), Action::Accept);
-    }
-}
+mod tests;

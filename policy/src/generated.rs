@@ -4,15 +4,17 @@
 //! addresses `10.z.0.0`-`10.z.0.15` and `fd00:z::`-`fd00:z::f`.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
 
 use policy::Packet;
 use proptest::prelude::*;
 use proptest::sample::select;
-use schemas::address::{Address, Span};
-use schemas::config::{Ruleset, RulesetRule, RulesetZone};
-use schemas::id::{RuleId, Ulid};
+use schemas::address::Span;
+use schemas::config::{Ruleset, RulesetDefault, RulesetRule, RulesetService, RulesetSet, RulesetZone};
+use schemas::id::{AddressListId, RuleId, Ulid, ZonePolicyId};
 use schemas::rule::Action;
-use schemas::service::{PortRange, Protocol};
+use schemas::selector::{Selector, ZoneMatch};
+use schemas::service::PortRange;
 use schemas::zone::ZoneName;
 
 pub(crate) const ZONES: [&str; 4] = ["LOCAL", "WAN", "LAN", "DMZ"];
@@ -22,22 +24,35 @@ pub(crate) fn zone(name: &str) -> ZoneName {
     name.parse().expect("a zone name")
 }
 
-/// A rule in words: `from to sources destinations protocol ports action [log]`, with `-` for every port.
+/// A rule in words: `from to sources destinations protocol ports action [log] [log-only]`, with `-` for every port, `!`
+/// before addresses that are negated, and `#n` for set number n.
 pub(crate) fn rule(number: u32, words: &str) -> RulesetRule {
     let words: Vec<&str> = words.split_whitespace().collect();
-    let addresses = |list: &str| list.split(',').map(|one| one.parse().expect("an address")).collect();
+    let one = |text: &str| match text.strip_prefix('#') {
+        Some(number) => set(number.parse().expect("a number")),
+        None => text.parse().expect("an address"),
+    };
+    let selectors = |list: &str| list.trim_start_matches('!').split(',').map(one).collect();
     let ports = |list: &str| list.split(',').map(|one| one.parse().expect("a port")).collect();
+    let zone = |word: &str| word.parse().expect("a zone or any");
     RulesetRule {
-        id: RuleId::new(Ulid::from_parts(number.into(), 0)),
+        id: RuleId::new(Ulid::from_parts(number.into(), 0)).into(),
         number,
         zone_from: zone(words[0]),
         zone_to: zone(words[1]),
-        sources: addresses(words[2]),
-        destinations: addresses(words[3]),
-        protocol: words[4].parse().expect("a protocol"),
-        ports: if words[5] == "-" { Vec::new() } else { ports(words[5]) },
+        sources: selectors(words[2]),
+        sources_negated: words[2].starts_with('!'),
+        destinations: selectors(words[3]),
+        destinations_negated: words[3].starts_with('!'),
+        services: vec![RulesetService {
+            protocol: words[4].parse().expect("a protocol"),
+            ports: if words[5] == "-" { Vec::new() } else { ports(words[5]) },
+        }],
         action: serde_json::from_value(words[6].into()).expect("an action"),
-        log: words.get(7) == Some(&"log"),
+        log: words.contains(&"log"),
+        log_only: words.contains(&"log-only"),
+        schedule: None,
+        expires_at: None,
     }
 }
 
@@ -51,7 +66,44 @@ pub(crate) fn of(rules: Vec<RulesetRule>, default_action: Action) -> Ruleset {
         name: zone(name),
         interfaces: vec![interface.parse().expect("an interface name")],
     };
-    Ruleset { zones: [("DMZ", "dmz0"), ("LAN", "lan0"), ("WAN", "wan0")].map(zone).to_vec(), rules, default_action }
+    let zones = [("DMZ", "dmz0"), ("LAN", "lan0"), ("WAN", "wan0")].map(zone).to_vec();
+    Ruleset { zones, sets: Vec::new(), rules, defaults: Vec::new(), default_action }
+}
+
+/// What rules name set number n by.
+pub(crate) fn set(number: u32) -> Selector {
+    Selector::List(AddressListId::new(Ulid::from_parts(number.into(), 0)))
+}
+
+/// Set number n with these spans.
+pub(crate) fn set_of(number: u32, spans: Vec<Span>) -> Arc<RulesetSet> {
+    let id = AddressListId::new(Ulid::from_parts(number.into(), 0)).into();
+    Arc::new(RulesetSet { id, spans, expiring: Vec::new(), domains: Vec::new() })
+}
+
+/// Sets number 1 to 6 of all zones: small, of many spans, too many spans for the cells of a map (5 is of what is far away
+/// as well), empty, and with a domain that nobody resolved.
+fn sets() -> Vec<Arc<RulesetSet>> {
+    let span = |text: &str| text.parse().expect("a span");
+    let host = |(zone, host): (usize, u8)| {
+        let address = |v6| Span::new(address(zone, host, v6), address(zone, host, v6)).expect("one address");
+        [address(false), address(true)]
+    };
+    let every = |step: usize| (0..4).flat_map(move |zone| (0..16).step_by(step).map(move |host| (zone, host)));
+    let sorted = |mut spans: Vec<Span>| {
+        spans.sort_unstable();
+        spans
+    };
+    let far = (0..300u32).map(|n| Ipv4Addr::from(0x0ac8_0000 + 2 * n).into()).filter_map(|ip| Span::new(ip, ip));
+    let domain = Arc::unwrap_or_clone(set_of(6, vec![span("10.1.0.1"), span("10.2.0.1")]));
+    vec![
+        set_of(1, ["10.1.0.0/30", "10.2.0.4/30", "fd00:1::/124"].map(span).to_vec()),
+        set_of(2, sorted(every(3).flat_map(host).collect())),
+        set_of(3, sorted(every(2).flat_map(host).chain(far.clone()).collect())),
+        set_of(4, Vec::new()),
+        set_of(5, sorted(every(5).map(host).map(|[v4, _]| v4).chain(far).collect())),
+        Arc::new(RulesetSet { domains: vec!["www.example.com".parse().expect("a domain")], ..domain }),
+    ]
 }
 
 /// The address number `host` of a zone.
@@ -64,26 +116,27 @@ pub(crate) fn address(zone: usize, host: u8, v6: bool) -> IpAddr {
     }
 }
 
-fn addresses(zone: usize) -> impl Strategy<Value = Vec<Address>> {
+fn selectors(zone: usize) -> impl Strategy<Value = Vec<Selector>> {
     let range = (0u8..16, 0u8..16, any::<bool>()).prop_map(move |(one, other, v6)| {
         let (first, last) = (address(zone, one.min(other), v6), address(zone, one.max(other), v6));
-        Span::new(first, last).map_or(Address::Any, Address::Span)
+        Span::new(first, last).map_or(Selector::Any, Selector::Span)
     });
     let block = (0u8..16, 28u8..=32, any::<bool>()).prop_map(move |(host, bits, v6)| {
         let bits = if v6 { bits + 96 } else { bits };
-        Span::block(address(zone, host, v6), bits).map_or(Address::Any, Address::Span)
+        Span::block(address(zone, host, v6), bits).map_or(Selector::Any, Selector::Span)
     });
     let wide = select(vec!["10.0.0.0/8", "0.0.0.0/0", "::/0", "fd00::/8", "192.0.2.0/24", "::ffff:0:0/96"])
         .prop_map(|text| text.parse().expect("an address"));
     // Too many intervals for the cells of a map, where both sides are so.
     let scattered = any::<bool>().prop_map(move |v6| {
         let hosts = (0u8..40).map(|n| address(zone, 2 * n, v6));
-        hosts.filter_map(|host| Span::new(host, host).map(Address::Span)).collect()
+        hosts.filter_map(|host| Span::new(host, host).map(Selector::Span)).collect()
     });
     prop_oneof![
-        3 => Just(vec![Address::Any]),
+        3 => Just(vec![Selector::Any]),
         2 => scattered,
-        6 => prop::collection::vec(prop_oneof![4 => range, 4 => block, 1 => wide], 1..4),
+        6 => prop::collection::vec(prop_oneof![4 => range, 4 => block, 1 => wide, 4 => (1u32..=6).prop_map(set)], 1..4),
+        2 => (1u32..=6).prop_map(|number| vec![set(number)]),
     ]
 }
 
@@ -97,33 +150,76 @@ fn actions() -> impl Strategy<Value = Action> {
     select(vec![Action::Accept, Action::Drop, Action::Reject])
 }
 
+fn services() -> impl Strategy<Value = Vec<RulesetService>> {
+    let protocol = select(vec!["all", "tcp", "udp", "icmp", "icmpv6", "sctp", "esp", "89"]);
+    let service = (protocol, ports())
+        .prop_map(|(protocol, ports)| RulesetService { protocol: protocol.parse().expect("a protocol"), ports });
+    prop::collection::vec(service, 1..3)
+}
+
+fn seldom() -> impl Strategy<Value = bool> {
+    prop_oneof![4 => Just(false), 1 => Just(true)]
+}
+
 fn rules() -> impl Strategy<Value = RulesetRule> {
-    let zones = (0..ZONES.len(), 0..ZONES.len()).prop_filter("to itself", |(from, to)| (*from, *to) != (0, 0));
+    const ANY: usize = ZONES.len();
+    let zones = (0..=ANY, 0..=ANY).prop_filter("to itself", |(from, to)| (*from, *to) != (0, 0));
     // Most rules are between two zones, so that they meet.
-    let zones = prop_oneof![1 => zones, 2 => Just((1, 2))];
+    let zones = prop_oneof![2 => zones, 1 => Just((ANY, ANY)), 4 => Just((1, 2))];
     zones
-        .prop_flat_map(|(from, to)| (Just((from, to)), addresses(from), addresses(to)))
+        .prop_flat_map(|(from, to)| (Just((from, to)), selectors(from % ANY), selectors(to % ANY)))
         .prop_flat_map(|zoned| {
-            let protocol = select(vec!["all", "tcp", "udp", "icmp", "icmpv6", "sctp", "esp", "89"]);
-            (Just(zoned), protocol, ports(), actions(), any::<bool>())
+            let switches = (any::<bool>(), seldom(), seldom(), seldom());
+            (Just(zoned), services(), actions(), switches)
         })
-        .prop_map(|(((from, to), sources, destinations), protocol, ports, action, log)| {
-            let protocol: Protocol = protocol.parse().expect("a protocol");
-            let id = RuleId::new(Ulid::from_parts(0, 0));
-            let (zone_from, zone_to) = (zone(ZONES[from]), zone(ZONES[to]));
-            RulesetRule { id, number: 0, zone_from, zone_to, sources, destinations, protocol, ports, action, log }
+        .prop_map(|(((from, to), sources, destinations), services, action, (log, log_only, from_not, to_not))| {
+            let zone = |at: usize| ZONES.get(at).map_or(ZoneMatch::Any, |name| ZoneMatch::Zone(zone(name)));
+            RulesetRule {
+                id: RuleId::default().into(),
+                number: 0,
+                zone_from: zone(from),
+                zone_to: zone(to),
+                sources,
+                sources_negated: from_not,
+                destinations,
+                destinations_negated: to_not,
+                services,
+                action,
+                log,
+                log_only,
+                schedule: None,
+                expires_at: None,
+            }
         })
+}
+
+/// Defaults of some pairs of zones, numbered from 101.
+fn defaults() -> impl Strategy<Value = Vec<RulesetDefault>> {
+    let pairs: Vec<(usize, usize)> = (1..16).map(|pair| (pair / 4, pair % 4)).collect();
+    let chosen = prop::sample::subsequence(pairs, 0..6);
+    (chosen, prop::collection::vec((actions(), any::<bool>()), 6)).prop_map(|(pairs, decided)| {
+        let each = (101u32..).zip(pairs).zip(decided);
+        let default = each.map(|((number, (from, to)), (action, log))| RulesetDefault {
+            id: ZonePolicyId::new(Ulid::from_parts(number.into(), 0)).into(),
+            number,
+            zone_from: zone(ZONES[from]),
+            zone_to: zone(ZONES[to]),
+            action,
+            log,
+        });
+        default.collect()
+    })
 }
 
 /// Rulesets of up to 40 rules.
 pub(crate) fn rulesets() -> impl Strategy<Value = Ruleset> {
     let default = prop_oneof![3 => Just(Action::Accept), 1 => actions()];
-    (prop::collection::vec(rules(), 0..40), default).prop_map(|(mut rules, default)| {
+    (prop::collection::vec(rules(), 0..40), defaults(), default).prop_map(|(mut rules, defaults, default)| {
         for (number, rule) in (1..).zip(&mut rules) {
             rule.number = number;
-            rule.id = RuleId::new(Ulid::from_parts(number.into(), 0));
+            rule.id = RuleId::new(Ulid::from_parts(number.into(), 0)).into();
         }
-        of(rules, default)
+        Ruleset { sets: sets(), defaults, ..of(rules, default) }
     })
 }
 

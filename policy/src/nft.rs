@@ -6,9 +6,12 @@
 //!   ones pass; so do the ICMPv6 messages without which an IPv6 link is dead, as ARP does, and what the device and its DHCP
 //!   servers say to each other. Then the zone of the interface leads on; an interface without a zone is left alone.
 //! - `from.<zone>`: for forwarded packets, the zone of the outgoing interface.
-//! - `pair.<from>.<to>`: the rules between two zones, as few verdict maps (`steps`), never a list of rules.
-//! - `rule_<number>`: what one rule does: count, mark the connection, tell the agent by NFLOG, and the verdict.
-//!   `rule_0` is the default, if that is not accept.
+//! - `pair.<from>.<to>`: the rules between two zones, as few verdict maps (`steps`), never a list of rules. Pairs with
+//!   the same rules and the same default share the chain of the first.
+//! - `rule_<number>`: what one rule does: count, mark the connection, tell the agent by NFLOG, and the verdict. A rule
+//!   that only logs counts and returns. The default of two zones is such a rule too; `rule_0` is the last default, if
+//!   that is not accept.
+//! - `addresses_<n>`: what a rule names, if that is too much for a map; rules that name the same share the set.
 //!
 //! Rules decide on new connections. A connection that was accepted lives on when a later ruleset denies it; its
 //! conntrack mark, the number of the rule that let it in, is what to end it by.
@@ -16,14 +19,14 @@
 //! Only numbers, addresses, zone names and interface names go into a script, each from a type that its characters are
 //! checked by; no other text of a user does.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use schemas::config::{Ruleset, RulesetRule};
-use schemas::device::{InterfaceName, Mode};
+use schemas::config::Ruleset;
+use schemas::device::Mode;
 use schemas::rule::Action;
-use schemas::zone::ZoneName;
 
+mod layout;
 mod steps;
 mod text;
 mod write;
@@ -45,7 +48,8 @@ pub struct Options {
     pub counters: BTreeMap<u32, (u64, u64)>,
 }
 
-/// The script, for `nft -f -`; it may be run any number of times.
+/// The script of a ruleset of a moment (see [`evaluate`](crate::evaluate())), for `nft -f -`; it may be run any number
+/// of times.
 ///
 /// In [`Mode::Observe`] it takes the table away. In [`Mode::Shadow`] rules count, mark and tell as they do otherwise,
 /// and then accept.
@@ -55,7 +59,7 @@ pub fn script(ruleset: &Ruleset, mode: Mode, options: &Options) -> String {
     script.line(0, format_args!("delete table inet {TABLE}"));
     match mode {
         Mode::Observe => {}
-        Mode::Shadow | Mode::Enforce => write::table(&mut script, &Layout::new(ruleset), mode, options),
+        Mode::Shadow | Mode::Enforce => write::table(&mut script, &layout::Layout::new(ruleset), mode, options),
     }
     script.into_text()
 }
@@ -94,53 +98,6 @@ pub fn parse_log_prefix(prefix: &str) -> Option<(u32, Action)> {
 
 fn number(digits: &str) -> Option<u32> {
     digits.parse().ok().filter(|_| digits.bytes().all(|byte| byte.is_ascii_digit()))
-}
-
-/// A ruleset by zone pairs: what the chains of the table are.
-struct Layout<'r> {
-    default_action: Action,
-    /// The device itself is not among them.
-    zones: BTreeMap<&'r ZoneName, BTreeSet<&'r InterfaceName>>,
-    local: ZoneName,
-    /// The rules between two zones in matching order; never from the device to itself.
-    pairs: BTreeMap<(&'r ZoneName, &'r ZoneName), Vec<&'r RulesetRule>>,
-}
-
-impl<'r> Layout<'r> {
-    fn new(ruleset: &'r Ruleset) -> Self {
-        let mut zones: BTreeMap<&ZoneName, BTreeSet<&InterfaceName>> = BTreeMap::new();
-        let mut seen = BTreeSet::new();
-        for zone in ruleset.zones.iter().filter(|zone| !zone.name.is_local()) {
-            // The kernel refuses a map with one key twice.
-            let interfaces = zone.interfaces.iter().filter(|interface| seen.insert(*interface));
-            zones.entry(&zone.name).or_default().extend(interfaces);
-        }
-        let here = |zone: &ZoneName| zone.is_local() || zones.contains_key(zone);
-        let mut pairs: BTreeMap<(&ZoneName, &ZoneName), Vec<&RulesetRule>> = BTreeMap::new();
-        for rule in &ruleset.rules {
-            let to_itself = rule.zone_from.is_local() && rule.zone_to.is_local();
-            if !to_itself && here(&rule.zone_from) && here(&rule.zone_to) {
-                pairs.entry((&rule.zone_from, &rule.zone_to)).or_default().push(rule);
-            }
-        }
-        Self { default_action: ruleset.default_action, zones, local: ZoneName::local(), pairs }
-    }
-
-    fn has_default_chain(&self) -> bool {
-        match self.default_action {
-            Action::Accept => false,
-            Action::Drop | Action::Reject => true,
-        }
-    }
-
-    /// The chain that decides between two zones, if anything but accept can come out.
-    fn chain(&self, from: &ZoneName, to: &ZoneName) -> Option<String> {
-        if self.pairs.contains_key(&(from, to)) {
-            Some(format!("pair.{from}.{to}"))
-        } else {
-            self.has_default_chain().then(|| counter_name(DEFAULT_NUMBER))
-        }
-    }
 }
 
 #[cfg(test)]

@@ -1,12 +1,14 @@
 //! What rules match, as boxes: a rule is a union of parts, a part is a product of intervals.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use schemas::address::{Address, Span};
-use schemas::config::RulesetRule;
+use schemas::config::{RulesetRule, RulesetService};
 use schemas::service::Protocol;
 
 use crate::evaluate::Packet;
+use crate::interval::{Family, Interval, merge, number};
+use crate::sides::{Asked, Side, Sided, Sides, denies};
 
 /// Beyond this many cells a part is not split into them: it is indexed by its hull and enforced with sets.
 pub(crate) const CELLS_MAX: usize = 256;
@@ -14,30 +16,18 @@ pub(crate) const CELLS_MAX: usize = 256;
 /// The IP protocols whose ports rules match.
 const WITH_PORTS: [u8; 3] = [6, 17, 132];
 
-/// An inclusive range of addresses or ports.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Interval {
-    pub(crate) first: u128,
-    pub(crate) last: u128,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Family {
-    Any,
-    V4,
-    V6,
-}
+/// Sorted, disjoint and apart, never empty; `None` is everything.
+pub(crate) type Intervals = Option<Arc<[Interval]>>;
 
 /// The packets of a rule that share one family and one protocol. `None` matches everything.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Part {
     pub(crate) family: Family,
-    /// Here and below: sorted, disjoint, never empty.
-    pub(crate) sources: Option<Vec<Interval>>,
-    pub(crate) destinations: Option<Vec<Interval>>,
+    pub(crate) sources: Intervals,
+    pub(crate) destinations: Intervals,
     pub(crate) protocol: Option<u8>,
     /// Only together with a protocol that has ports.
-    pub(crate) ports: Option<Vec<Interval>>,
+    pub(crate) ports: Intervals,
 }
 
 /// One combination of the intervals of a part.
@@ -58,108 +48,82 @@ pub(crate) struct Region {
     pub(crate) last: [u128; DIMENSIONS],
 }
 
-/// The parts of a rule; they are disjoint, and none if the rule can never match.
-pub(crate) fn parts(rule: &RulesetRule) -> Vec<Part> {
+/// The parts of a rule, none if the rule can never match. Those of a rule that decides may overlap where it names
+/// large sets; those of a rule that only counts are disjoint, so that it counts once.
+pub(crate) fn parts<'r>(rule: &'r RulesetRule, sides: &mut Sides<'r>) -> Vec<Part> {
     let services = services(rule);
-    let addresses = addresses(rule);
-    let mut parts = Vec::with_capacity(services.len() * addresses.len());
-    for (family, sources, destinations) in addresses {
-        for (protocol, ports) in &services {
-            parts.push(Part {
-                family,
-                sources: sources.clone(),
-                destinations: destinations.clone(),
-                protocol: *protocol,
-                ports: ports.clone(),
-            });
+    let denies = denies(rule.action, rule.log_only);
+    let sources = Asked { selectors: &rule.sources, negated: rule.sources_negated, denies };
+    let destinations = Asked { selectors: &rule.destinations, negated: rule.destinations_negated, denies };
+    let mut both = |asked| if rule.log_only { vec![sides.side(asked)] } else { sides.split_side(asked) };
+    let (sources, destinations) = (both(sources), both(destinations));
+    let mut parts = Vec::new();
+    for source in &sources {
+        for destination in &destinations {
+            for (family, sources, destinations) in addresses(source, destination) {
+                parts.extend(services.iter().map(|(protocol, ports)| Part {
+                    family,
+                    sources: sources.clone(),
+                    destinations: destinations.clone(),
+                    protocol: *protocol,
+                    ports: ports.clone(),
+                }));
+            }
         }
     }
     parts
 }
 
-type Side = Option<Vec<Interval>>;
-
-fn addresses(rule: &RulesetRule) -> Vec<(Family, Side, Side)> {
-    if rule.sources.contains(&Address::Any) && rule.destinations.contains(&Address::Any) {
+fn addresses(source: &Sided, destination: &Sided) -> Vec<(Family, Intervals, Intervals)> {
+    if *source == Sided::EVERYTHING && *destination == Sided::EVERYTHING {
         return vec![(Family::Any, None, None)];
     }
-    let both = |family| {
-        let sources = side(&rule.sources, family)?;
-        Some((family, sources, side(&rule.destinations, family)?))
-    };
+    let both = |family| Some((family, intervals(source.of(family))?, intervals(destination.of(family))?));
     [Family::V4, Family::V6].into_iter().filter_map(both).collect()
 }
 
-/// The intervals of one family; `Some(None)` if they are all of it, `None` if there are none.
-fn side(addresses: &[Address], family: Family) -> Option<Side> {
-    let mut intervals = Vec::new();
-    for address in addresses {
-        match address {
-            Address::Any => return Some(None),
-            Address::Span(span) if span.is_ipv4() == (family == Family::V4) => intervals.push(Interval::of(span)),
-            Address::Span(_) => {}
-        }
-    }
-    let intervals = merge(intervals)?;
-    let whole = Interval { first: 0, last: if family == Family::V4 { u128::from(u32::MAX) } else { u128::MAX } };
-    Some((intervals != [whole]).then_some(intervals))
-}
-
-fn services(rule: &RulesetRule) -> Vec<(Option<u8>, Side)> {
-    let ranges = rule.ports.iter().map(|range| Interval { first: range.first().into(), last: range.last().into() });
-    let ports = merge(ranges.collect());
-    match (rule.protocol, ports) {
-        (Protocol::All, None) => vec![(None, None)],
-        (Protocol::Number(number), None) => vec![(Some(number), None)],
-        (protocol, Some(ports)) => WITH_PORTS
-            .into_iter()
-            .filter(|number| protocol.matches(*number))
-            .map(|number| (Some(number), Some(ports.clone())))
-            .collect(),
+fn intervals(side: &Side) -> Option<Intervals> {
+    match side {
+        Side::Nothing => None,
+        Side::Everything => Some(None),
+        Side::In(intervals) => Some(Some(Arc::clone(intervals))),
     }
 }
 
-/// The same numbers in as few intervals as possible; `None` if there are none.
-fn merge(mut intervals: Vec<Interval>) -> Option<Vec<Interval>> {
-    intervals.sort_unstable();
-    let mut merged: Vec<Interval> = Vec::with_capacity(intervals.len());
-    for interval in intervals {
-        match merged.last_mut() {
-            Some(before) if interval.first <= before.last.saturating_add(1) => {
-                before.last = before.last.max(interval.last);
-            }
-            Some(_) | None => merged.push(interval),
-        }
-    }
-    (!merged.is_empty()).then_some(merged)
-}
-
-impl Interval {
-    fn of(span: &Span) -> Self {
-        Self { first: number(span.first()), last: number(span.last()) }
-    }
-
-    /// The addresses of this interval, in a family that has them.
-    pub(crate) fn span(self, family: Family) -> Option<Span> {
-        let address = |number: u128| match family {
-            Family::V4 => u32::try_from(number).ok().map(|v4| IpAddr::V4(Ipv4Addr::from(v4))),
-            Family::Any | Family::V6 => Some(IpAddr::V6(Ipv6Addr::from(number))),
+/// The protocols and ports of a rule, each protocol once.
+fn services(rule: &RulesetRule) -> Vec<(Option<u8>, Intervals)> {
+    let mut by_protocol: BTreeMap<u8, Option<Vec<Interval>>> = BTreeMap::new();
+    for RulesetService { protocol, ports } in &rule.services {
+        let numbers: &[u8] = match protocol {
+            Protocol::All if ports.is_empty() => return vec![(None, None)],
+            Protocol::All => &WITH_PORTS,
+            Protocol::Number(number) => std::slice::from_ref(number),
         };
-        Span::new(address(self.first)?, address(self.last)?)
+        for number in numbers.iter().filter(|number| ports.is_empty() || WITH_PORTS.contains(number)) {
+            let known = by_protocol.entry(*number).or_insert_with(|| Some(Vec::new()));
+            if ports.is_empty() {
+                *known = None;
+            } else if let Some(known) = known {
+                known.extend(
+                    ports.iter().map(|range| Interval { first: range.first().into(), last: range.last().into() }),
+                );
+            }
+        }
     }
+    by_protocol.into_iter().map(|(number, ports)| (Some(number), ports.map(|ports| merge(ports).into()))).collect()
 }
 
 impl Part {
     /// How many cells this part has.
     pub(crate) fn cell_count(&self) -> usize {
-        let count = |side: &Side| side.as_ref().map_or(1, Vec::len);
+        let count = |side: &Intervals| side.as_ref().map_or(1, |all| all.len());
         count(&self.sources).saturating_mul(count(&self.destinations)).saturating_mul(count(&self.ports))
     }
 
     /// Every combination of this part's intervals; they are disjoint.
     pub(crate) fn cells(&self) -> Vec<Cell> {
         let each =
-            |side: &Side| side.as_ref().map_or_else(|| vec![None], |all| all.iter().copied().map(Some).collect());
+            |side: &Intervals| side.as_ref().map_or_else(|| vec![None], |all| all.iter().copied().map(Some).collect());
         let (sources, destinations, ports) = (each(&self.sources), each(&self.destinations), each(&self.ports));
         let mut cells = Vec::with_capacity(self.cell_count());
         for &source in &sources {
@@ -177,7 +141,7 @@ impl Part {
         if self.cell_count() <= CELLS_MAX {
             return self.cells().iter().map(|cell| cell.region(self.family)).collect();
         }
-        let hull = |side: &Side| {
+        let hull = |side: &Intervals| {
             let all = side.as_ref()?;
             Some(Interval { first: all.first()?.first, last: all.last()?.last })
         };
@@ -226,12 +190,5 @@ impl Region {
 
     pub(crate) fn middle(&self, side: usize) -> u128 {
         self.first[side] / 2 + self.last[side] / 2
-    }
-}
-
-fn number(ip: IpAddr) -> u128 {
-    match ip {
-        IpAddr::V4(v4) => u32::from(v4).into(),
-        IpAddr::V6(v6) => v6.into(),
     }
 }

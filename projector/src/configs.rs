@@ -162,9 +162,9 @@ impl Configs {
         let (org, state, key) = (org.clone(), state.clone(), self.key.clone());
         let bytes_max = self.bus.payload_bytes_max();
         let compile = move || {
-            let mut compiled = Compiled::default();
+            let (mut compiled, mut compiler) = (Compiled::default(), policy::Compiler::new(&state));
             for (device, content) in contents {
-                let Some((mode, ruleset)) = policy::compile(&state, device) else { continue };
+                let Some((mode, ruleset)) = compiler.compile(device) else { continue };
                 match seal(&key, &org, device, state.revision, mode, ruleset, content.as_deref())? {
                     Some(signed) if signed.message.len() > bytes_max => {
                         compiled.large.push((device, signed.message.len()));

@@ -140,9 +140,8 @@ impl Views {
             if view.is_parked {
                 continue;
             }
-            match view.fold.follow(message) {
+            match view.follow(message) {
                 Ok(happened) => {
-                    happened.iter().for_each(|event| view.note(event));
                     self.counts.commits_folded.add(1);
                     all.extend(happened);
                 }

@@ -1,14 +1,15 @@
-//! The routes that read: one file per resource.
+//! The routes that read: those of all kinds of resource, and one file for everything else.
 
-mod zones;
-mod rules;
-mod setup_keys;
-mod devices;
-mod api_tokens;
-mod users;
-mod me;
-mod events;
+mod operation;
+mod past;
+mod resources;
+mod used_by;
 mod history;
+mod entries;
+mod orgs;
+mod me;
+mod users;
+mod events;
 mod sql;
 mod traffic_logs;
 mod system;
@@ -19,16 +20,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::FromRef;
-use axum::response::Response;
-use gate::{Caller, Fields, Gate, ListQuery, Min, Problem, list, positioned};
-use serde::Serialize;
+use gate::{Caller, Gate, Min, Problem};
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::clock::now;
+use crate::shown::Seen;
 use crate::sql::{Answer, Engine, Flows, Query, Source};
 use crate::view::Views;
+use crate::view::aside::Aside;
 use crate::view::events::Events;
 use crate::view::held::Snapshot;
+use crate::view::past::Folds;
 
 pub(crate) use fields::ListFields;
 
@@ -41,6 +43,8 @@ pub(crate) struct App {
     pub(crate) sql_timeout: Duration,
     pub(crate) began: tokio::time::Instant,
     pub(crate) fields: Arc<ListFields>,
+    pub(crate) folds: Arc<Folds>,
+    pub(crate) aside: Arc<Aside>,
 }
 
 impl FromRef<App> for Gate {
@@ -52,14 +56,11 @@ impl FromRef<App> for Gate {
 /// The routes, without their base path.
 pub(crate) fn router(app: &App) -> OpenApiRouter<App> {
     OpenApiRouter::new()
-        .merge(zones::router())
-        .merge(alias("/firewall", zones::router()))
-        .merge(rules::router())
-        .merge(setup_keys::router())
-        .merge(devices::router())
-        .merge(api_tokens::router())
-        .merge(users::router())
+        .merge(resources::router())
+        .merge(entries::router())
+        .merge(orgs::router())
         .merge(me::router())
+        .merge(users::router())
         .merge(events::router())
         .merge(history::router())
         .merge(sql::router(app.sql_timeout))
@@ -67,22 +68,15 @@ pub(crate) fn router(app: &App) -> OpenApiRouter<App> {
         .merge(system::router())
 }
 
-/// The same routes under another path. An operation id is unique in the document, so these begin with the prefix.
-fn alias(prefix: &str, routes: OpenApiRouter<App>) -> OpenApiRouter<App> {
-    let mut routes = OpenApiRouter::new().nest(prefix, routes);
-    for path in routes.get_openapi_mut().paths.paths.values_mut() {
-        if let Some(operation) = &mut path.get {
-            let word = prefix.trim_start_matches('/');
-            operation.operation_id = operation.operation_id.take().map(|id| format!("{word}_{id}"));
-        }
-    }
-    routes
-}
-
 impl App {
     /// The caller's org, at or after the position that the caller asks for.
-    async fn see(&self, caller: &Caller, min: Min) -> Result<Snapshot, Problem> {
+    async fn see(&self, caller: &Caller, min: Min) -> Result<Arc<Snapshot>, Problem> {
         Ok(self.views.org(&caller.org).await?.at(min.0).await?)
+    }
+
+    /// An org as a caller sees it at this moment.
+    fn seen(&self, caller: Caller, org: Arc<Snapshot>) -> Seen {
+        Seen { org, caller: Some(caller), aside: Some(self.aside.clone()), now: now() }
     }
 
     /// Answers a query as the caller may see the org.
@@ -90,10 +84,7 @@ impl App {
         let view = self.views.org(&caller.org).await?;
         let snapshot = view.at(min.0).await?;
         let source = Source {
-            role: caller.role,
-            user_id: caller.user_id,
-            now: now(),
-            snapshot,
+            seen: self.seen(caller.clone(), snapshot),
             flows: Flows::Held(view.held.clone()),
             slots: view.slots.clone(),
         };
@@ -116,14 +107,4 @@ impl App {
             false => Ok(work(&events)),
         }
     }
-}
-
-/// A list at a position.
-fn listed<T: Serialize>(
-    items: impl IntoIterator<Item = T>,
-    fields: &Fields,
-    query: &ListQuery,
-    position: u64,
-) -> Result<Response, Problem> {
-    Ok(positioned(list(items, fields, query)?, position))
 }

@@ -2,7 +2,7 @@
 //!
 //! Reading order: [`statement`] (what is asked), [`expansion`] (how large that is), [`engine`] (limits and
 //! execution), [`tables`] (what may be asked of),
-//! [`flows`] with [`flow_files`], [`functions`] and [`rewrite`] (the flow table), [`rows`] and [`event_rows`] (the
+//! [`flows`] with [`flow_files`], [`functions`] and [`rewrite`] (the flow table), [`columns`], [`rows`] and [`event_rows`] (the
 //! others), [`format`] (the answer) and [`refusal`] (no answer).
 
 pub mod statement;
@@ -14,6 +14,8 @@ mod flow_files;
 mod flows;
 pub(crate) mod functions;
 mod rewrite;
+mod columns;
+mod device_columns;
 mod rows;
 mod event_rows;
 mod memory;
@@ -24,7 +26,6 @@ pub use engine::{Answer, Engine, Limits, Stats};
 pub use flow_files::FlowFiles;
 pub use format::Format;
 pub use refusal::SqlError;
-pub(crate) use rows::is_in_sync;
 pub(crate) use source::Flows;
 pub use source::Source;
 pub use statement::Query;

@@ -22,7 +22,7 @@ use crate::pipeline::Pipeline;
 use crate::replay::Reader;
 use crate::running::{Running, RunningWatch};
 use crate::spool::Spool;
-use crate::{capture, live, replayed};
+use crate::{capture, live, names, replayed};
 
 /// How long batches may still leave after the agent was told to stop.
 const DRAIN_WITHIN: Duration = Duration::from_secs(5);
@@ -66,10 +66,12 @@ impl Agent {
             Some(_) => Enforcer::Replay,
             None => Enforcer::Kernel { nflog_group: self.config.nflog_group },
         };
+        let (names, answers) = watch::channel(Arc::default());
         let confirm_within = Duration::from_millis(self.config.confirm_ms);
         let stored = self.state.file("config.json");
         let control =
-            Control::new(membership.clone(), urls.clone(), enforcer, running, stored, confirm_within, reports);
+            Control::new(membership.clone(), urls.clone(), enforcer, running, stored, confirm_within, reports)
+                .with_names(answers);
 
         let mut tasks = JoinSet::new();
         let device = Device { membership, urls, seed: self.identity.seed().to_owned() };
@@ -77,6 +79,7 @@ impl Agent {
         let every = Duration::from_millis(self.config.heartbeat_ms);
         let link = async move { device.link(control, outbox, &pipeline, followed, every, &halt).await };
         tasks.spawn(async move { Ok(Ended::Link(link.await.map(Box::new))) });
+        tasks.spawn(source(names::follow(watch.clone(), names, stop.clone())));
         self.spawn_sources(&mut tasks, &watch, &stop);
         let bus = supervise(&mut tasks, &stop).await;
 

@@ -10,6 +10,7 @@ use bus::device::DeviceBus;
 use bytes::Bytes;
 use futures::{FutureExt, Stream, StreamExt};
 use schemas::agent::{Outcome, Report, ReportAnswer};
+use schemas::config::Ruleset;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -19,13 +20,16 @@ use crate::clock::{now, now_us};
 use crate::confirm;
 use crate::enforce::{Enforcer, Surroundings};
 use crate::identity::{Membership, replace_file};
+use crate::names::AnswersWatch;
 use crate::running::Running;
 use crate::signed::{Accepted, accept};
 
 mod mend;
+mod moment;
 mod reread;
 
 use mend::{Kernel, Stored};
+use moment::Moment;
 use reread::Reread;
 
 /// How often the last config is read, in case a push was missed.
@@ -60,6 +64,7 @@ struct Memory {
     /// A config that could not be brought into force, and when.
     failed: Option<(String, Instant)>,
     kernel: Kernel,
+    moment: Moment,
 }
 
 impl Control {
@@ -73,6 +78,12 @@ impl Control {
         reports: mpsc::Sender<Report>,
     ) -> Self {
         Self { membership, urls, enforcer, running, stored, confirm_within, reports, memory: Memory::default() }
+    }
+
+    /// Hears the addresses of domains from now on.
+    pub(crate) fn with_names(mut self, answers: AnswersWatch) -> Self {
+        self.memory.moment.answers = Some(answers);
+        self
     }
 
     /// Follows the device's configs until stopped.
@@ -109,7 +120,10 @@ impl Control {
                     }
                     None => return,
                 },
-                _ = look.tick() => self.reread(bus, &mut reread, stop).await,
+                _ = look.tick() => {
+                    self.keep_up().await;
+                    self.reread(bus, &mut reread, stop).await;
+                },
                 _ = mend.tick() => tokio::select! {
                     () = stop.cancelled() => return,
                     () = self.mend() => {}
@@ -187,12 +201,15 @@ impl Control {
         if let Err(error) = self.remember_table(before).await {
             return Some(Outcome::Failed { error });
         }
-        if let Err(error) = self.enforcer.apply(Some(&accepted.config), &self.surroundings()).await {
-            // An nft that failed or hung may have done its work all the same.
-            let also = self.put_back(before).await;
-            return Some(Outcome::Failed { error: error + &also });
-        }
-        self.publish(accepted.clone());
+        let in_force = match self.enforce(&accepted.config).await {
+            Ok(in_force) => in_force,
+            Err(error) => {
+                // An nft that failed or hung may have done its work all the same.
+                let also = self.put_back(before).await;
+                return Some(Outcome::Failed { error: error + &also });
+            }
+        };
+        self.publish(accepted.clone(), in_force);
         let proof = tokio::select! {
             () = stop.cancelled() => Err(None),
             reached = confirm::reach(&self.urls, self.confirm_within) => reached.map_err(Some),
@@ -213,9 +230,10 @@ impl Control {
         Surroundings { control: self.memory.control.clone() }
     }
 
-    fn publish(&self, accepted: Accepted) {
+    fn publish(&self, accepted: Accepted, in_force: Ruleset) {
         let before = Arc::clone(&self.running.borrow());
-        self.running.send_replace(Arc::new(Running::under(accepted.config, accepted.hash, &before, now_us())));
+        let running = Running::under(Arc::new(accepted.config), in_force, accepted.hash, &before, now_us());
+        self.running.send_replace(Arc::new(running));
     }
 
     /// Keeps the config for the next start. If that fails it is only fetched again then.

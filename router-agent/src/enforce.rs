@@ -5,7 +5,8 @@ use std::net::SocketAddr;
 use std::process::Stdio;
 use std::time::Duration;
 
-use schemas::config::DeviceConfig;
+use schemas::config::Ruleset;
+use schemas::device::Mode;
 use serde::Deserialize;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::{ChildStdin, Command};
@@ -35,20 +36,20 @@ pub struct Surroundings {
 }
 
 impl Enforcer {
-    /// Replaces the rules in force by those of `config`, or none of them. The error is what `nft` said.
-    pub async fn apply(&self, config: Option<&DeviceConfig>, surroundings: &Surroundings) -> Result<(), String> {
+    /// Replaces the rules in force by these, or by none. The error is what `nft` said.
+    pub async fn apply(&self, rules: Option<(Mode, &Ruleset)>, surroundings: &Surroundings) -> Result<(), String> {
         match self {
             Self::Replay => Ok(()),
             Self::Kernel { nflog_group } => {
-                let script = match config {
+                let script = match rules {
                     None => CLEAR.to_owned(),
-                    Some(config) => {
+                    Some((mode, ruleset)) => {
                         let options = policy::nft::Options {
                             control: surroundings.control.clone(),
                             nflog_group: *nflog_group,
                             counters: counters().await,
                         };
-                        policy::nft::script(&config.ruleset, config.mode, &options)
+                        policy::nft::script(ruleset, mode, &options)
                     }
                 };
                 nft(&["-f", "-"], &script).await.map(|_| ())

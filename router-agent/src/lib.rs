@@ -1,7 +1,7 @@
 //! The agent on a device: enrols it, keeps its firewall rules in force, and tells the control plane who talked to whom.
 //!
 //! Reading order: [`agent`] (how the parts are put together), the control side ([`config`], [`identity`], [`enrol`],
-//! [`signed`], `control`, [`enforce`], [`confirm`]), then the way of a packet: `capture` or [`replay`], [`packet`],
+//! [`signed`], `control`, `names`, [`enforce`], [`confirm`]), then the way of a packet: `capture` or [`replay`], [`packet`],
 //! [`flow_table`], [`verdict`] (with [`nflog`], [`routes`] and [`running`]), [`batch`], [`spool`].
 //!
 //! Invariants: a config that does not verify, or is older than the one in force, is never applied. A ruleset over
@@ -17,6 +17,7 @@ pub mod enrol;
 pub mod signed;
 mod control;
 pub mod running;
+mod names;
 pub mod enforce;
 pub mod confirm;
 mod socket;

@@ -4,9 +4,9 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use policy::Evaluator;
-use schemas::config::DeviceConfig;
+use schemas::config::{DeviceConfig, Ruleset};
 use schemas::device::Mode;
-use schemas::id::RuleId;
+use schemas::resource::ResourceId;
 use schemas::zone::ZoneName;
 use tokio::sync::watch;
 
@@ -22,11 +22,13 @@ const EARLIER_MAX: usize = 16;
 #[derive(Debug, Default)]
 pub struct Running {
     pub(crate) hash: String,
-    pub(crate) config: Option<DeviceConfig>,
+    pub(crate) config: Option<Arc<DeviceConfig>>,
+    /// What of the config holds at this moment.
+    pub(crate) in_force: Ruleset,
     rules: Arc<Rules>,
     /// Earlier rulesets and the time (in microseconds) until which each was in force; the latest first.
     earlier: VecDeque<(i64, Arc<Rules>)>,
-    numbers: HashMap<u32, RuleId>,
+    numbers: HashMap<u32, ResourceId>,
 }
 
 /// One ruleset, made ready for questions.
@@ -34,6 +36,8 @@ pub struct Running {
 pub struct Rules {
     /// Of the org; 0 before the first config.
     pub revision: u64,
+    /// When it came into force, in microseconds.
+    pub since_us: i64,
     zones: HashMap<String, Arc<ZoneName>>,
     evaluator: Option<Evaluator>,
     /// Whether what they deny does not pass; in shadow it does.
@@ -50,14 +54,16 @@ impl Running {
         Self { rules: Arc::new(Rules { zones, ..Rules::default() }), ..Self::default() }
     }
 
-    /// What holds under `config` from `now_us` on; `before` was in force until then.
-    pub fn under(config: DeviceConfig, hash: String, before: &Self, now_us: i64) -> Self {
+    /// What holds under `config` from `now_us` on, where this much of it is in force; `before` was until then.
+    pub fn under(config: Arc<DeviceConfig>, in_force: Ruleset, hash: String, before: &Self, now_us: i64) -> Self {
         let mut numbers = if before.numbers.len() < NUMBERS_MAX { before.numbers.clone() } else { HashMap::new() };
         numbers.extend(config.ruleset.rules.iter().map(|rule| (rule.number, rule.id)));
+        numbers.extend(config.ruleset.defaults.iter().map(|default| (default.number, default.id)));
         let mut earlier = before.earlier.clone();
         earlier.push_front((now_us, Arc::clone(&before.rules)));
         earlier.truncate(EARLIER_MAX);
-        Self { hash, rules: Arc::new(Rules::of(&config)), config: Some(config), earlier, numbers }
+        let rules = Arc::new(Rules::of(&config, &in_force, now_us));
+        Self { hash, rules, config: Some(config), in_force, earlier, numbers }
     }
 
     /// The org revision in force; 0 before the first config.
@@ -83,15 +89,14 @@ impl Running {
         then.map_or(&self.rules, |(_, rules)| rules)
     }
 
-    /// The rule with this number, in force or of an earlier ruleset.
-    pub fn rule(&self, number: u32) -> Option<RuleId> {
+    /// What has this number, in force or of an earlier ruleset: a rule, a policy, a firewall or a zone policy.
+    pub fn rule(&self, number: u32) -> Option<ResourceId> {
         self.numbers.get(&number).copied()
     }
 }
 
 impl Rules {
-    fn of(config: &DeviceConfig) -> Self {
-        let ruleset = &config.ruleset;
+    fn of(config: &DeviceConfig, ruleset: &Ruleset, since_us: i64) -> Self {
         let zones = ruleset.zones.iter().flat_map(|zone| {
             let name = Arc::new(zone.name.clone());
             zone.interfaces.iter().map(move |interface| (interface.to_string(), Arc::clone(&name)))
@@ -99,7 +104,7 @@ impl Rules {
         // A device that only observes lets everything pass.
         let evaluator = (config.mode != Mode::Observe).then(|| Evaluator::new(ruleset));
         let are_enforced = config.mode == Mode::Enforce;
-        Self { revision: config.revision, zones: zones.collect(), evaluator, are_enforced }
+        Self { revision: config.revision, since_us, zones: zones.collect(), evaluator, are_enforced }
     }
 
     pub fn zone_of(&self, interface: &str) -> Option<Arc<ZoneName>> {

@@ -48,10 +48,13 @@ fn hex(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use schemas::config::{Ruleset, RulesetZone};
+    use schemas::config::{Ruleset, RulesetRule, RulesetService, RulesetZone};
     use schemas::device::Mode;
     use schemas::id::{DeviceId, Ulid};
+    use schemas::resource::ResourceId;
     use schemas::rule::Action;
+    use schemas::selector::Selector;
+    use schemas::service::{PortRange, Protocol};
 
     use super::*;
 
@@ -76,9 +79,31 @@ pub(crate) mod tests {
             mode: Mode::Enforce,
             ruleset: Ruleset {
                 zones: vec![zone("LAN", "lan0"), zone("WAN", "wan0")],
-                rules: Vec::new(),
                 default_action: Action::Accept,
+                ..Ruleset::default()
             },
+        }
+    }
+
+    pub(crate) fn block_telnet(id: ResourceId, number: u32) -> RulesetRule {
+        RulesetRule {
+            id,
+            number,
+            zone_from: "LAN".parse().expect("a zone"),
+            zone_to: "WAN".parse().expect("a zone"),
+            sources: vec![Selector::Any],
+            sources_negated: false,
+            destinations: vec![Selector::Any],
+            destinations_negated: false,
+            services: vec![RulesetService {
+                protocol: Protocol::TCP,
+                ports: vec![PortRange::new(23, 23).expect("a port")],
+            }],
+            action: Action::Drop,
+            log: false,
+            log_only: false,
+            schedule: None,
+            expires_at: None,
         }
     }
 

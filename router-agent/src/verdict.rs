@@ -3,8 +3,9 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use policy::Decider;
 use schemas::flow::{VERDICT_EVALUATED, VERDICT_FROM_KERNEL};
-use schemas::id::RuleId;
+use schemas::resource::ResourceId;
 use schemas::rule::Action;
 use schemas::service::Protocol;
 use schemas::zone::ZoneName;
@@ -23,7 +24,8 @@ pub struct Verdict {
     pub action: Action,
     /// `kernel` or `evaluated`.
     pub source: &'static str,
-    pub rule: Option<RuleId>,
+    /// The rule, the policy, the firewall or the zone policy that decided.
+    pub rule: Option<ResourceId>,
     pub revision: u64,
 }
 
@@ -61,7 +63,7 @@ impl<'a> Judge<'a> {
             None => {
                 let mut judged = evaluate(rules, flow, zone_from.as_deref(), zone_to.as_deref());
                 if judged.action != Action::Accept && self.has_passed(rules, flow) {
-                    judged = Judged { action: Action::Accept, rule: None, revision: rules.revision };
+                    judged = judged_by(rules, Action::Accept, None);
                     flow.judged = Some(judged);
                 }
                 (judged.action, VERDICT_EVALUATED, judged.rule)
@@ -101,7 +103,7 @@ impl<'a> Judge<'a> {
 /// What a ruleset says. A connection that was let in stays so, like in the kernel.
 fn evaluate(rules: &Rules, flow: &mut Flow, from: Option<&ZoneName>, to: Option<&ZoneName>) -> Judged {
     if let Some(judged) = flow.judged
-        && (judged.action == Action::Accept || judged.revision == rules.revision)
+        && (judged.action == Action::Accept || (judged.revision, judged.since_us) == (rules.revision, rules.since_us))
     {
         return judged;
     }
@@ -115,46 +117,40 @@ fn evaluate(rules: &Rules, flow: &mut Flow, from: Option<&ZoneName>, to: Option<
             port: Protocol::Number(flow.protocol).has_ports().then_some(flow.responder.port),
         })
     });
-    let judged = Judged {
-        action: decision.map_or(Action::Accept, |decision| decision.verdict),
-        rule: decision.and_then(|decision| decision.rule).map(|rule| rule.id),
-        revision: rules.revision,
-    };
+    let action = decision.map_or(Action::Accept, |decision| decision.verdict);
+    let judged = judged_by(rules, action, decision.and_then(|decision| decision.by).map(Decider::id));
     flow.judged = Some(judged);
     judged
+}
+
+fn judged_by(rules: &Rules, action: Action, rule: Option<ResourceId>) -> Judged {
+    Judged { action, rule, revision: rules.revision, since_us: rules.since_us }
 }
 
 #[cfg(test)]
 mod tests {
     use nkeys::KeyPair;
     use schemas::config::RulesetRule;
-    use schemas::id::Ulid;
-    use schemas::service::PortRange;
+    use schemas::id::{RuleId, Ulid};
 
     use super::*;
     use crate::flow_table::{FlowTable, Heard};
     use crate::packet::{self, Link};
-    use crate::signed::tests::{config, membership};
+    use crate::signed::tests::{block_telnet, config, membership};
 
     fn rule(number: u32) -> RulesetRule {
-        RulesetRule {
-            id: RuleId::new(Ulid::from_parts(number.into(), 1)),
-            number,
-            zone_from: "LAN".parse().expect("a zone"),
-            zone_to: "WAN".parse().expect("a zone"),
-            sources: vec!["any".parse().expect("any")],
-            destinations: vec!["any".parse().expect("any")],
-            protocol: Protocol::TCP,
-            ports: vec![PortRange::new(23, 23).expect("a port")],
-            action: Action::Drop,
-            log: false,
-        }
+        block_telnet(RuleId::new(Ulid::from_parts(number.into(), 1)).into(), number)
     }
 
     fn running(revision: u64, rules: Vec<RulesetRule>) -> Running {
         let mut config = config(&membership(&KeyPair::new_account()), revision);
         config.ruleset.rules = rules;
-        Running::under(config, String::new(), &Running::default(), 0)
+        under(config, &Running::default(), 0)
+    }
+
+    fn under(config: schemas::config::DeviceConfig, before: &Running, now_us: i64) -> Running {
+        let in_force = config.ruleset.clone();
+        Running::under(Arc::new(config), in_force, String::new(), before, now_us)
     }
 
     fn routes() -> Routes {
@@ -218,7 +214,7 @@ mod tests {
         let (before, routes) = (running(1, Vec::new()), routes());
         let mut later = config(&membership(&KeyPair::new_account()), 2);
         later.ruleset.rules = vec![rule(1)];
-        let running = Running::under(later, String::new(), &before, 500);
+        let running = under(later, &before, 500);
         let mut table = FlowTable::new(16);
         flows(&mut table, [9, 9, 9, 9], 400);
         flows(&mut table, [9, 9, 9, 8], 600);
@@ -287,7 +283,7 @@ mod tests {
         let mut shadow = config(&membership(&KeyPair::new_account()), 3);
         shadow.ruleset.rules = vec![rule(1)];
         shadow.mode = schemas::device::Mode::Shadow;
-        let shadow = Running::under(shadow, String::new(), &Running::default(), 0);
+        let shadow = under(shadow, &Running::default(), 0);
         for (running, under, heard) in [
             (&enforced, Under::ItsTime, Some(Heard { action: Action::Drop, rule: None })),
             (&enforced, Under::Present, None),

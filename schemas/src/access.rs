@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::id::GroupId;
 use crate::kind::Kind;
 
 /// What a caller wants to do with a kind of resource.
@@ -19,10 +20,13 @@ impl Verb {
 }
 
 /// A role in an org, from most to least powerful.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     /// Sees everything but secrets, changes nothing.
+    #[default]
     Viewer,
     /// Sees everything, the audit trail too.
     Auditor,
@@ -40,14 +44,46 @@ impl Role {
     /// Whether this role may do `verb` to resources of `kind`.
     pub fn may(self, verb: Verb, kind: Kind) -> bool {
         let reads = match kind {
-            Kind::Org | Kind::Zone | Kind::Rule | Kind::Device | Kind::Flow => Self::Viewer,
+            Kind::Org
+            | Kind::Zone
+            | Kind::ZonePolicy
+            | Kind::Address
+            | Kind::Service
+            | Kind::AddressList
+            | Kind::Firewall
+            | Kind::Rule
+            | Kind::NatRule
+            | Kind::Route
+            | Kind::NameserverGroup
+            | Kind::DnsRecord
+            | Kind::DnsList
+            | Kind::Group
+            | Kind::Policy
+            | Kind::Device
+            | Kind::ConfigTemplate
+            | Kind::Flow => Self::Viewer,
             Kind::Event | Kind::User => Self::Auditor,
             Kind::SetupKey => Self::Operator,
             // Everybody manages tokens of their own; `gate` shows others' only to admins.
             Kind::ApiToken => Self::Viewer,
         };
         let writes = match kind {
-            Kind::Zone | Kind::Rule | Kind::Device => Self::Operator,
+            Kind::Zone
+            | Kind::ZonePolicy
+            | Kind::Address
+            | Kind::Service
+            | Kind::AddressList
+            | Kind::Firewall
+            | Kind::Rule
+            | Kind::NatRule
+            | Kind::Route
+            | Kind::NameserverGroup
+            | Kind::DnsRecord
+            | Kind::DnsList
+            | Kind::Group
+            | Kind::Policy
+            | Kind::Device
+            | Kind::ConfigTemplate => Self::Operator,
             Kind::SetupKey | Kind::User => Self::Admin,
             Kind::ApiToken => Self::Viewer,
             Kind::Org => Self::Owner,
@@ -61,6 +97,24 @@ impl Role {
     }
 }
 
+/// A part of what its owner may do, that a token is bound to. An empty list means all of them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Scope {
+    pub verbs: Vec<Verb>,
+    pub kinds: Vec<Kind>,
+    /// Only devices of these groups.
+    pub device_groups: Vec<GroupId>,
+}
+
+impl Scope {
+    /// Whether this scope is about `verb` on resources of `kind`.
+    pub fn covers(&self, verb: Verb, kind: Kind) -> bool {
+        let verb = self.verbs.is_empty() || self.verbs.contains(&verb);
+        verb && (self.kinds.is_empty() || self.kinds.contains(&kind))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -68,7 +122,7 @@ mod tests {
     #[test]
     fn a_higher_role_may_all_that_a_lower_one_may() {
         for pair in Role::ALL.windows(2) {
-            for kind in Kind::ALL {
+            for kind in Kind::ALL.iter().copied() {
                 for verb in Verb::ALL {
                     assert!(!pair[0].may(verb, kind) || pair[1].may(verb, kind), "{pair:?} {verb:?} {kind:?}");
                 }
@@ -81,6 +135,21 @@ mod tests {
         for verb in [Verb::Create, Verb::Update, Verb::Delete] {
             assert!(!Role::Owner.may(verb, Kind::Event));
             assert!(!Role::Owner.may(verb, Kind::Flow));
+        }
+    }
+
+    #[test]
+    fn a_scope_covers_what_it_lists_and_an_empty_list_all() {
+        let covers = |text: &str| serde_json::from_str::<Scope>(text).expect(text).covers(Verb::Read, Kind::Rule);
+        for good in [
+            "{}",
+            r#"{"verbs":["read"]}"#,
+            r#"{"kinds":["zone","rule"],"device_groups":["grp_01jcz3k9mv5x8q2w4e6r7t9y0a"]}"#,
+        ] {
+            assert!(covers(good), "{good}");
+        }
+        for bad in [r#"{"verbs":["create"]}"#, r#"{"kinds":["zone"]}"#, r#"{"verbs":["read"],"kinds":["zone"]}"#] {
+            assert!(!covers(bad), "{bad}");
         }
     }
 }

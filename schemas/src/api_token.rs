@@ -1,49 +1,60 @@
 //! API tokens: secrets with which programs call the API.
 
+use std::borrow::Cow;
+
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
 
-use crate::access::Role;
-use crate::id::{ApiTokenId, UserId};
-use crate::text::{Description, Name};
+use crate::access::{Role, Scope};
+use crate::id::UserId;
+use crate::resource::{Reference, Related};
+use crate::text::{Description, Metadata, Name};
 
-/// An API token of a user. Its secret is shown once, when it is created, and kept as a hash.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
-pub struct ApiToken {
-    pub id: ApiTokenId,
-    /// The org revision of this token's last change; also its ETag.
-    pub revision: u64,
-    pub name: Name,
-    pub description: Description,
-    pub owner_id: UserId,
-    /// What the token may do; never more than its owner.
-    pub role: Role,
-    /// The first characters of the secret, to recognise it by.
-    pub prefix: String,
-    pub expires_at: Option<DateTime<Utc>>,
-    pub created_at: DateTime<Utc>,
-    pub updated_at: DateTime<Utc>,
+crate::resource! {
+    /// An API token of a user. Its secret is shown once, when it is created, and kept as a hash.
+    ApiToken(ApiTokenId) from NewApiToken {
+        name: Name,
+        #[serde(default)]
+        description: Description,
+        #[serde(default)]
+        metadata: Metadata,
+        /// When the token ends; absent means never.
+        #[serde(default)]
+        expires_at: Option<DateTime<Utc>>,
+        /// What the token is good for, beside its role; empty means all that the role may.
+        #[serde(default)]
+        scopes: Vec<Scope>,
+        /// `true` revokes the token for good.
+        #[serde(default)]
+        revoked: bool,
+    }
+    given {
+        /// Absent means the caller's own role.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        role: Option<Role>,
+        /// The user that the token is for; absent means the caller. Only admins make tokens for others.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        user_id: Option<UserId>,
+        /// Seconds until the token ends; not together with `expires_at`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        expires_in: Option<u32>,
+    }
+    kept {
+        owner_id: UserId,
+        /// What the token may do; never more than its owner.
+        role: Role,
+        /// The first characters of the secret, to recognise it by.
+        prefix: String,
+    }
 }
 
-/// What to create an API token from.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct NewApiToken {
-    pub name: Name,
-    #[serde(default)]
-    pub description: Description,
-    /// Absent means the caller's own role.
-    pub role: Option<Role>,
-    /// When the token ends; absent means never.
-    pub expires_at: Option<DateTime<Utc>>,
-    /// Seconds until the token ends; not together with `expires_at`.
-    pub expires_in: Option<u32>,
-}
+impl Related for ApiToken {
+    fn unique_name(&self) -> Option<Cow<'_, str>> {
+        Some(self.name.as_str().into())
+    }
 
-/// What to change of an API token; what is absent stays.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ApiTokenPatch {
-    pub name: Option<Name>,
-    pub description: Option<Description>,
+    fn references(&self, note: &mut dyn FnMut(&'static str, Reference)) {
+        for id in self.scopes.iter().flat_map(|scope| &scope.device_groups) {
+            note("scopes", (*id).into());
+        }
+    }
 }

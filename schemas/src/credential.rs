@@ -2,16 +2,34 @@
 
 use chrono::{DateTime, Utc};
 
-use crate::access::Role;
+use crate::access::{Role, Scope};
+use crate::address::Span;
+use crate::api_token::ApiToken;
 use crate::event::{Event, SecretHash};
 use crate::id::{ApiTokenId, DeviceId, OrgId, SetupKeyId, UserId};
+use crate::plan::Plan;
+use crate::resource::{AnyResource, ResourceId};
 
 /// What a secret or a key opens.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Credential {
-    ApiToken { org: OrgId, id: ApiTokenId, owner_id: UserId, role: Role, expires_at: Option<DateTime<Utc>> },
-    SetupKey { org: OrgId, id: SetupKeyId },
-    Device { org: OrgId, id: DeviceId },
+    ApiToken {
+        org: OrgId,
+        id: ApiTokenId,
+        owner_id: UserId,
+        role: Role,
+        expires_at: Option<DateTime<Utc>>,
+        scopes: Vec<Scope>,
+        revoked: bool,
+    },
+    SetupKey {
+        org: OrgId,
+        id: SetupKeyId,
+    },
+    Device {
+        org: OrgId,
+        id: DeviceId,
+    },
 }
 
 /// What the bearer of a credential shows, hashed if it is a secret.
@@ -21,44 +39,72 @@ pub enum CredentialKey {
     DeviceKey(String),
 }
 
-/// What an event changes about credentials; `None` as the credential takes it away.
-pub fn changed_by(org: &OrgId, event: &Event) -> Option<(CredentialKey, Option<Credential>)> {
+/// What an event changes about who may come in.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Change {
+    Gives(CredentialKey, Credential),
+    Takes(CredentialKey),
+    /// An API token that is there already is another.
+    Changes(ApiTokenId, Credential),
+    /// What a user may do at most.
+    User {
+        id: UserId,
+        role: Role,
+        blocked: bool,
+        /// By which the user is known at the next sign-in.
+        subject_hash: Option<String>,
+    },
+    UserGone(UserId),
+    /// What an org allows.
+    Org(Plan, Vec<Span>),
+}
+
+/// What an event changes about credentials.
+pub fn changed_by(org: &OrgId, event: &Event) -> Option<Change> {
     match event {
-        Event::ApiTokenCreated { api_token, secret_hash } => Some((
-            CredentialKey::Secret(secret_hash.clone()),
-            Some(Credential::ApiToken {
-                org: org.clone(),
-                id: api_token.id,
-                owner_id: api_token.owner_id,
-                role: api_token.role,
-                expires_at: api_token.expires_at,
-            }),
-        )),
-        Event::SetupKeyCreated { setup_key, secret_hash } => Some((
-            CredentialKey::Secret(secret_hash.clone()),
-            Some(Credential::SetupKey { org: org.clone(), id: setup_key.id }),
-        )),
-        Event::DeviceEnrolled { device } => Some((
-            CredentialKey::DeviceKey(device.public_key.clone()),
-            Some(Credential::Device { org: org.clone(), id: device.id }),
-        )),
-        Event::ApiTokenDeleted { secret_hash, .. } | Event::SetupKeyDeleted { secret_hash, .. } => {
-            Some((CredentialKey::Secret(secret_hash.clone()), None))
+        Event::Created { resource: AnyResource::ApiToken(token), secret_hash: Some(hash) } => {
+            Some(Change::Gives(CredentialKey::Secret(hash.clone()), api_token(org, token)))
         }
-        Event::DeviceDeleted { public_key, .. } => Some((CredentialKey::DeviceKey(public_key.clone()), None)),
-        Event::OrgCreated { .. }
-        | Event::UserCreated { .. }
-        | Event::ApiTokenUpdated { .. }
-        | Event::ZoneCreated { .. }
-        | Event::ZoneUpdated { .. }
-        | Event::ZoneDeleted { .. }
-        | Event::RuleCreated { .. }
-        | Event::RuleUpdated { .. }
-        | Event::RuleDeleted { .. }
+        Event::Updated { resource: AnyResource::ApiToken(token), .. } => {
+            Some(Change::Changes(token.id, api_token(org, token)))
+        }
+        Event::Created { resource: AnyResource::SetupKey(key), secret_hash: Some(hash) } => Some(Change::Gives(
+            CredentialKey::Secret(hash.clone()),
+            Credential::SetupKey { org: org.clone(), id: key.id },
+        )),
+        Event::DeviceEnrolled { device } => Some(Change::Gives(
+            CredentialKey::DeviceKey(device.public_key.clone()),
+            Credential::Device { org: org.clone(), id: device.id },
+        )),
+        Event::Deleted { secret_hash: Some(hash), .. } => Some(Change::Takes(CredentialKey::Secret(hash.clone()))),
+        Event::Deleted { public_key: Some(key), .. } => Some(Change::Takes(CredentialKey::DeviceKey(key.clone()))),
+        Event::Created { resource: AnyResource::User(user), .. }
+        | Event::Updated { resource: AnyResource::User(user), .. } => {
+            let subject_hash = user.subject_hash.clone();
+            Some(Change::User { id: user.id, role: user.role, blocked: user.blocked, subject_hash })
+        }
+        Event::Deleted { id: ResourceId::User(id), .. } => Some(Change::UserGone(*id)),
+        Event::OrgCreated { org } | Event::OrgUpdated { org, .. } => {
+            Some(Change::Org(org.plan, org.api_sources.clone()))
+        }
+        Event::Created { .. }
+        | Event::Updated { .. }
+        | Event::Deleted { .. }
         | Event::RulesReordered { .. }
-        | Event::SetupKeyUpdated { .. }
-        | Event::DeviceUpdated { .. }
+        | Event::EntriesChanged { .. }
         | Event::DeviceConfigApplied { .. }
         | Event::DeviceConfigFailed { .. } => None,
+    }
+}
+
+fn api_token(org: &OrgId, token: &ApiToken) -> Credential {
+    Credential::ApiToken {
+        org: org.clone(),
+        id: token.id,
+        owner_id: token.owner_id,
+        role: token.role,
+        expires_at: token.expires_at,
+        scopes: token.scopes.clone(),
+        revoked: token.revoked,
     }
 }

@@ -1,13 +1,16 @@
 //! Devices: the Linux firewalls that an org manages.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::id::{DeviceId, SetupKeyId};
-use crate::text::{Description, Metadata, Name};
+use crate::address::Span;
+use crate::id::{GroupId, SetupKeyId};
+use crate::resource::{Reference, Related};
+use crate::text::{Description, Metadata, Name, Tag, yes};
 use crate::zone::ZoneName;
 
 /// The name of a network interface as Linux has it: 1 to 15 bytes, no space, slash or quote.
@@ -43,7 +46,7 @@ impl FromStr for InterfaceName {
 
 impl<'de> Deserialize<'de> for InterfaceName {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        let text = Cow::<'de, str>::deserialize(deserializer)?;
         text.parse().map_err(serde::de::Error::custom)
     }
 }
@@ -100,27 +103,65 @@ pub struct ApplyFailure {
     pub at: DateTime<Utc>,
 }
 
-/// A device of an org.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
-pub struct Device {
-    pub id: DeviceId,
-    /// The org revision of the last change that somebody made to this device; also its ETag.
-    pub revision: u64,
-    pub name: Name,
-    pub description: Description,
-    pub metadata: Metadata,
-    /// The device's own NATS public user key (Ed25519); the private half never leaves it.
-    pub public_key: String,
-    pub agent_version: String,
-    pub setup_key_id: SetupKeyId,
-    pub mode: Mode,
-    pub interfaces: Vec<Interface>,
-    /// The ruleset that the device said it runs; absent before its first report.
-    pub applied: Option<Applied>,
-    /// The last failure, until a later ruleset is applied.
-    pub failure: Option<ApplyFailure>,
-    pub created_at: DateTime<Utc>,
-    pub updated_at: DateTime<Utc>,
+crate::resource! {
+    /// A device of an org.
+    Device(DeviceId) from DeviceSettings {
+        name: Name,
+        #[serde(default)]
+        description: Description,
+        #[serde(default)]
+        metadata: Metadata,
+        #[serde(default)]
+        tags: Vec<Tag>,
+        /// Where it stands, for people.
+        #[serde(default)]
+        location: Description,
+        #[serde(default)]
+        mode: Mode,
+        /// All its interfaces that matter, and their zones.
+        #[serde(default)]
+        interfaces: Vec<Interface>,
+        /// The groups that it is in.
+        #[serde(default, alias = "groups")]
+        group_ids: Vec<GroupId>,
+        /// The networks that it stands for where a rule or a policy names one of its groups: its own addresses and those
+        /// behind it.
+        #[serde(default)]
+        networks: Vec<Span>,
+        /// Whether it gets a ruleset; a device whose setup key asks for approval begins without.
+        #[serde(default = "yes")]
+        #[schema(default = true)]
+        approved: bool,
+    }
+    kept {
+        /// The device's own NATS public user key (Ed25519); the private half never leaves it.
+        public_key: String,
+        agent_version: String,
+        setup_key_id: SetupKeyId,
+        /// Whether it leaves the org when it has been offline for ten minutes.
+        #[serde(default)]
+        ephemeral: bool,
+        /// The ruleset that the device said it runs; absent before its first report.
+        applied: Option<Applied>,
+        /// The last failure, until a later ruleset is applied.
+        failure: Option<ApplyFailure>,
+    }
+    aliases {
+        "groups" => "group_ids",
+    }
+}
+
+impl Related for Device {
+    fn unique_name(&self) -> Option<Cow<'_, str>> {
+        Some(self.name.as_str().into())
+    }
+
+    fn references(&self, note: &mut dyn FnMut(&'static str, Reference)) {
+        for zone in self.interfaces.iter().filter_map(|interface| interface.zone.as_ref()) {
+            note("interfaces", Reference::Zone(zone.clone()));
+        }
+        self.group_ids.iter().for_each(|id| note("group_ids", (*id).into()));
+    }
 }
 
 /// What a device enrols with.
@@ -147,16 +188,4 @@ pub struct Enrolled {
     pub nats_urls: Vec<String>,
     /// The control plane's public key (Ed25519, NATS account key text): configs that it did not sign are refused.
     pub config_key: String,
-}
-
-/// What to change of a device; what is absent stays.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct DevicePatch {
-    pub name: Option<Name>,
-    pub description: Option<Description>,
-    pub metadata: Option<Metadata>,
-    pub mode: Option<Mode>,
-    /// The whole list of interfaces.
-    pub interfaces: Option<Vec<Interface>>,
 }

@@ -1,65 +1,49 @@
 //! Events: what happened to an org, as CloudEvents 1.0 in their JSON form.
 //!
 //! A created or updated event carries the whole resource after the change, so that one event is enough to project,
-//! to audit and to restore. The stored form never changes: a new shape is a new variant with a new version.
+//! to audit and to restore. The stored form never changes but for fields that are added with a default: another shape is
+//! another version of the type.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
+use serde::ser::SerializeMap;
+use serde::{Deserialize, Serialize, Serializer};
+use serde_json::value::RawValue;
 
-use crate::api_token::ApiToken;
+use crate::address::Span;
+use crate::address_list::{ListEntry, Remaining};
 use crate::device::{Applied, ApplyFailure, Device};
-use crate::id::{ApiTokenId, DeviceId, EventId, OrgId, RuleId, SetupKeyId, ZoneId};
+use crate::id::{AddressListId, DeviceId, EventId, OrgId};
 use crate::kind::Kind;
 use crate::org::Org;
-use crate::rule::{MovedRule, Rule};
-use crate::setup_key::SetupKey;
-use crate::user::User;
-use crate::zone::Zone;
+use crate::resource::{AnyResource, ResourceId};
+use crate::rule::MovedRule;
 
 /// What happened.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "type", content = "data")]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Event {
-    #[serde(rename = "netkeep.org.created.v1")]
+    /// `netkeep.<kind>.created.v1`.
+    Created { resource: AnyResource, secret_hash: Option<SecretHash> },
+    /// `netkeep.<kind>.updated.v1`.
+    Updated { resource: AnyResource, changed: Vec<String> },
+    /// `netkeep.<kind>.deleted.v1`, with what it opened.
+    Deleted { id: ResourceId, secret_hash: Option<SecretHash>, public_key: Option<String> },
+    /// `netkeep.org.created.v1`.
     OrgCreated { org: Org },
-    #[serde(rename = "netkeep.user.created.v1")]
-    UserCreated { user: User },
-    #[serde(rename = "netkeep.api_token.created.v1")]
-    ApiTokenCreated { api_token: ApiToken, secret_hash: SecretHash },
-    #[serde(rename = "netkeep.api_token.updated.v1")]
-    ApiTokenUpdated { api_token: ApiToken, changed: Vec<String> },
-    #[serde(rename = "netkeep.api_token.deleted.v1")]
-    ApiTokenDeleted { id: ApiTokenId, secret_hash: SecretHash },
-    #[serde(rename = "netkeep.zone.created.v1")]
-    ZoneCreated { zone: Zone },
-    #[serde(rename = "netkeep.zone.updated.v1")]
-    ZoneUpdated { zone: Zone, changed: Vec<String> },
-    #[serde(rename = "netkeep.zone.deleted.v1")]
-    ZoneDeleted { id: ZoneId },
-    #[serde(rename = "netkeep.rule.created.v1")]
-    RuleCreated { rule: Rule },
-    #[serde(rename = "netkeep.rule.updated.v1")]
-    RuleUpdated { rule: Rule, changed: Vec<String> },
-    #[serde(rename = "netkeep.rule.deleted.v1")]
-    RuleDeleted { id: RuleId },
-    /// Only the rules whose place changed.
-    #[serde(rename = "netkeep.rule.reordered.v1")]
+    /// `netkeep.org.updated.v1`.
+    OrgUpdated { org: Org, changed: Vec<String> },
+    /// `netkeep.rule.reordered.v1`: only the rules whose place changed.
     RulesReordered { moved: Vec<MovedRule> },
-    #[serde(rename = "netkeep.setup_key.created.v1")]
-    SetupKeyCreated { setup_key: SetupKey, secret_hash: SecretHash },
-    #[serde(rename = "netkeep.setup_key.updated.v1")]
-    SetupKeyUpdated { setup_key: SetupKey, changed: Vec<String> },
-    #[serde(rename = "netkeep.setup_key.deleted.v1")]
-    SetupKeyDeleted { id: SetupKeyId, secret_hash: SecretHash },
-    #[serde(rename = "netkeep.device.enrolled.v1")]
-    DeviceEnrolled { device: Device },
-    #[serde(rename = "netkeep.device.updated.v1")]
-    DeviceUpdated { device: Device, changed: Vec<String> },
-    #[serde(rename = "netkeep.device.deleted.v1")]
-    DeviceDeleted { id: DeviceId, public_key: String },
-    #[serde(rename = "netkeep.device.config_applied.v1")]
+    /// `netkeep.address_list.entries_changed.v1`: the entries that went, then those that came.
+    EntriesChanged { id: AddressListId, removed: Vec<Span>, added: Vec<ListEntry>, remaining: Remaining },
+    /// `netkeep.device.enrolled.v1`.
+    DeviceEnrolled { device: Arc<Device> },
+    /// `netkeep.device.config_applied.v1`.
     DeviceConfigApplied { id: DeviceId, applied: Applied },
-    #[serde(rename = "netkeep.device.config_failed.v1")]
+    /// `netkeep.device.config_failed.v1`.
     DeviceConfigFailed { id: DeviceId, failure: ApplyFailure },
 }
 
@@ -78,50 +62,28 @@ impl Event {
     /// The kind of resource that this event is about.
     pub fn kind(&self) -> Kind {
         match self {
-            Self::OrgCreated { .. } => Kind::Org,
-            Self::UserCreated { .. } => Kind::User,
-            Self::ApiTokenCreated { .. } | Self::ApiTokenUpdated { .. } | Self::ApiTokenDeleted { .. } => {
-                Kind::ApiToken
+            Self::Created { resource, .. } | Self::Updated { resource, .. } => resource.kind(),
+            Self::Deleted { id, .. } => id.kind(),
+            Self::OrgCreated { .. } | Self::OrgUpdated { .. } => Kind::Org,
+            Self::RulesReordered { .. } => Kind::Rule,
+            Self::EntriesChanged { .. } => Kind::AddressList,
+            Self::DeviceEnrolled { .. } | Self::DeviceConfigApplied { .. } | Self::DeviceConfigFailed { .. } => {
+                Kind::Device
             }
-            Self::ZoneCreated { .. } | Self::ZoneUpdated { .. } | Self::ZoneDeleted { .. } => Kind::Zone,
-            Self::RuleCreated { .. }
-            | Self::RuleUpdated { .. }
-            | Self::RuleDeleted { .. }
-            | Self::RulesReordered { .. } => Kind::Rule,
-            Self::SetupKeyCreated { .. } | Self::SetupKeyUpdated { .. } | Self::SetupKeyDeleted { .. } => {
-                Kind::SetupKey
-            }
-            Self::DeviceEnrolled { .. }
-            | Self::DeviceUpdated { .. }
-            | Self::DeviceDeleted { .. }
-            | Self::DeviceConfigApplied { .. }
-            | Self::DeviceConfigFailed { .. } => Kind::Device,
         }
     }
 
     /// What happened to it, in the past tense: `created` in `rule.created`.
     pub fn verb(&self) -> &'static str {
         match self {
-            Self::OrgCreated { .. }
-            | Self::UserCreated { .. }
-            | Self::ApiTokenCreated { .. }
-            | Self::ZoneCreated { .. }
-            | Self::RuleCreated { .. }
-            | Self::SetupKeyCreated { .. } => "created",
-            Self::ApiTokenUpdated { .. }
-            | Self::ZoneUpdated { .. }
-            | Self::RuleUpdated { .. }
-            | Self::SetupKeyUpdated { .. }
-            | Self::DeviceUpdated { .. } => "updated",
-            Self::ApiTokenDeleted { .. }
-            | Self::ZoneDeleted { .. }
-            | Self::RuleDeleted { .. }
-            | Self::SetupKeyDeleted { .. }
-            | Self::DeviceDeleted { .. } => "deleted",
-            Self::RulesReordered { .. } => "reordered",
-            Self::DeviceEnrolled { .. } => "enrolled",
-            Self::DeviceConfigApplied { .. } => "config_applied",
-            Self::DeviceConfigFailed { .. } => "config_failed",
+            Self::Created { .. } | Self::OrgCreated { .. } => CREATED,
+            Self::Updated { .. } | Self::OrgUpdated { .. } => UPDATED,
+            Self::Deleted { .. } => DELETED,
+            Self::RulesReordered { .. } => REORDERED,
+            Self::EntriesChanged { .. } => ENTRIES_CHANGED,
+            Self::DeviceEnrolled { .. } => ENROLLED,
+            Self::DeviceConfigApplied { .. } => CONFIG_APPLIED,
+            Self::DeviceConfigFailed { .. } => CONFIG_FAILED,
         }
     }
 
@@ -133,26 +95,148 @@ impl Event {
     /// The id of the resource; a reordering concerns the rules of the org as a whole and names the org.
     pub fn subject(&self, org: &OrgId) -> String {
         match self {
-            Self::OrgCreated { org } => org.id.to_string(),
-            Self::UserCreated { user } => user.id.to_string(),
-            Self::ApiTokenCreated { api_token, .. } | Self::ApiTokenUpdated { api_token, .. } => {
-                api_token.id.to_string()
-            }
-            Self::ApiTokenDeleted { id, .. } => id.to_string(),
-            Self::ZoneCreated { zone } | Self::ZoneUpdated { zone, .. } => zone.id.to_string(),
-            Self::ZoneDeleted { id } => id.to_string(),
-            Self::RuleCreated { rule } | Self::RuleUpdated { rule, .. } => rule.id.to_string(),
-            Self::RuleDeleted { id } => id.to_string(),
+            Self::Created { resource, .. } | Self::Updated { resource, .. } => resource.id().to_string(),
+            Self::Deleted { id, .. } => id.to_string(),
+            Self::OrgCreated { org } | Self::OrgUpdated { org, .. } => org.id.to_string(),
             Self::RulesReordered { .. } => org.to_string(),
-            Self::SetupKeyCreated { setup_key, .. } | Self::SetupKeyUpdated { setup_key, .. } => {
-                setup_key.id.to_string()
-            }
-            Self::SetupKeyDeleted { id, .. } => id.to_string(),
-            Self::DeviceEnrolled { device } | Self::DeviceUpdated { device, .. } => device.id.to_string(),
-            Self::DeviceDeleted { id, .. }
-            | Self::DeviceConfigApplied { id, .. }
-            | Self::DeviceConfigFailed { id, .. } => id.to_string(),
+            Self::EntriesChanged { id, .. } => id.to_string(),
+            Self::DeviceEnrolled { device } => device.id.to_string(),
+            Self::DeviceConfigApplied { id, .. } | Self::DeviceConfigFailed { id, .. } => id.to_string(),
         }
+    }
+}
+
+const CREATED: &str = "created";
+const UPDATED: &str = "updated";
+const DELETED: &str = "deleted";
+const REORDERED: &str = "reordered";
+const ENTRIES_CHANGED: &str = "entries_changed";
+const ENROLLED: &str = "enrolled";
+const CONFIG_APPLIED: &str = "config_applied";
+const CONFIG_FAILED: &str = "config_failed";
+
+impl Serialize for Event {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(2))?;
+        map.serialize_entry("type", &format!("netkeep.{}.{}.v1", self.kind().singular(), self.verb()))?;
+        map.serialize_entry("data", &Data(self))?;
+        map.end()
+    }
+}
+
+/// The `data` of an event.
+struct Data<'a>(&'a Event);
+
+impl Serialize for Data<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        match self.0 {
+            Event::Created { resource, secret_hash } => {
+                map.serialize_entry(resource.kind().singular(), resource)?;
+                optional(&mut map, "secret_hash", secret_hash.as_ref())?;
+            }
+            Event::Updated { resource, changed } => {
+                map.serialize_entry(resource.kind().singular(), resource)?;
+                map.serialize_entry("changed", changed)?;
+            }
+            Event::Deleted { id, secret_hash, public_key } => {
+                map.serialize_entry("id", id)?;
+                optional(&mut map, "secret_hash", secret_hash.as_ref())?;
+                optional(&mut map, "public_key", public_key.as_ref())?;
+            }
+            Event::OrgCreated { org } => map.serialize_entry("org", org)?,
+            Event::OrgUpdated { org, changed } => {
+                map.serialize_entry("org", org)?;
+                map.serialize_entry("changed", changed)?;
+            }
+            Event::RulesReordered { moved } => map.serialize_entry("moved", moved)?,
+            Event::EntriesChanged { id, removed, added, remaining } => {
+                map.serialize_entry("id", id)?;
+                map.serialize_entry("removed", removed)?;
+                map.serialize_entry("added", added)?;
+                optional(&mut map, "remaining", Some(remaining).filter(|remaining| !remaining.is_nothing()))?;
+            }
+            Event::DeviceEnrolled { device } => map.serialize_entry("device", device)?,
+            Event::DeviceConfigApplied { id, applied } => {
+                map.serialize_entry("id", id)?;
+                map.serialize_entry("applied", applied)?;
+            }
+            Event::DeviceConfigFailed { id, failure } => {
+                map.serialize_entry("id", id)?;
+                map.serialize_entry("failure", failure)?;
+            }
+        }
+        map.end()
+    }
+}
+
+fn optional<M: SerializeMap>(map: &mut M, name: &str, value: Option<&impl Serialize>) -> Result<(), M::Error> {
+    value.map_or(Ok(()), |value| map.serialize_entry(name, value))
+}
+
+/// The fields of the `data` of an event, as they are stored.
+struct Stored<'a>(BTreeMap<Cow<'a, str>, &'a RawValue>);
+
+impl<'a> Stored<'a> {
+    fn parse(data: &'a RawValue) -> Result<Self, serde_json::Error> {
+        serde_json::from_str(data.get()).map(Self)
+    }
+
+    fn raw(&self, name: &str) -> Result<&'a str, serde_json::Error> {
+        let found = self.0.get(name).map(|raw| raw.get());
+        found.ok_or_else(|| serde::de::Error::custom(format_args!("missing field `{name}`")))
+    }
+
+    fn read<T: Deserialize<'a>>(&self, name: &str) -> Result<T, serde_json::Error> {
+        serde_json::from_str(self.raw(name)?)
+    }
+
+    fn optional<T: Deserialize<'a>>(&self, name: &str) -> Result<Option<T>, serde_json::Error> {
+        self.0.get(name).map_or(Ok(None), |raw| serde_json::from_str(raw.get()))
+    }
+
+    fn resource(&self, kind: Kind) -> Result<AnyResource, serde_json::Error> {
+        AnyResource::parse(kind, self.raw(kind.singular())?.as_bytes())
+    }
+}
+
+impl Event {
+    /// Reads the type and the data of a stored event.
+    fn read(name: &str, data: &RawValue) -> Result<Self, serde_json::Error> {
+        let unknown = || serde::de::Error::custom(format_args!("unknown type {name:?}"));
+        let mut words = name.split('.');
+        let mut word = || words.next().unwrap_or_default();
+        let (source, kind, verb, version) = (word(), Kind::from_singular(word()), word(), word());
+        let Some(kind) = kind.filter(|_| source == "netkeep" && version == "v1") else { return Err(unknown()) };
+        let data = Stored::parse(data)?;
+        Ok(match (kind, verb) {
+            (Kind::Org, CREATED) => Self::OrgCreated { org: data.read("org")? },
+            (Kind::Org, UPDATED) => Self::OrgUpdated { org: data.read("org")?, changed: data.read("changed")? },
+            (Kind::Rule, REORDERED) => Self::RulesReordered { moved: data.read("moved")? },
+            (Kind::AddressList, ENTRIES_CHANGED) => Self::EntriesChanged {
+                id: data.read("id")?,
+                removed: data.read("removed")?,
+                added: data.read("added")?,
+                remaining: data.optional("remaining")?.unwrap_or_default(),
+            },
+            (Kind::Device, ENROLLED) => Self::DeviceEnrolled { device: Arc::new(data.read("device")?) },
+            (Kind::Device, CONFIG_APPLIED) => {
+                Self::DeviceConfigApplied { id: data.read("id")?, applied: data.read("applied")? }
+            }
+            (Kind::Device, CONFIG_FAILED) => {
+                Self::DeviceConfigFailed { id: data.read("id")?, failure: data.read("failure")? }
+            }
+            (kind, CREATED) => {
+                Self::Created { resource: data.resource(kind)?, secret_hash: data.optional("secret_hash")? }
+            }
+            (kind, UPDATED) => Self::Updated { resource: data.resource(kind)?, changed: data.read("changed")? },
+            (_, DELETED) => Self::Deleted {
+                id: data.read("id")?,
+                secret_hash: data.optional("secret_hash")?,
+                public_key: data.optional("public_key")?,
+            },
+            _ => return Err(unknown()),
+        })
     }
 }
 
@@ -179,6 +263,9 @@ pub struct Meta {
     /// SHA-256 of the request that came with an `Idempotency-Key`: the same key with another request is refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commandhash: Option<String>,
+    /// The place of its command in a batch, counted from 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commandindex: Option<u32>,
     /// The operation that this event belongs to.
     pub correlationid: String,
     /// SHA-256 of the stored bytes of the org's previous event; 64 zeros before the first.
@@ -211,6 +298,16 @@ pub struct UnknownEvent(#[from] serde_json::Error);
 impl Recorded {
     /// Reads an event from its stored form.
     pub fn parse(stored: &str) -> Result<Self, UnknownEvent> {
-        Ok(Self { meta: serde_json::from_str(stored)?, event: serde_json::from_str(stored)? })
+        /// What is not an attribute of [`Meta`].
+        #[derive(Deserialize)]
+        struct Body<'a> {
+            #[serde(rename = "type", borrow)]
+            name: Cow<'a, str>,
+            #[serde(borrow)]
+            data: &'a RawValue,
+        }
+        let meta = serde_json::from_str(stored)?;
+        let Body { name, data } = serde_json::from_str(stored)?;
+        Ok(Self { meta, event: Event::read(&name, data)? })
     }
 }

@@ -23,8 +23,27 @@ macro_rules! ids {
         pub struct $name(Ulid);
 
         impl $name {
+            pub const PREFIX: &str = $prefix;
+
             pub const fn new(ulid: Ulid) -> Self {
                 Self(ulid)
+            }
+
+            pub const fn ulid(self) -> Ulid {
+                self.0
+            }
+        }
+
+        impl From<Ulid> for $name {
+            fn from(ulid: Ulid) -> Self {
+                Self(ulid)
+            }
+        }
+
+        /// The nil id, which names nothing.
+        impl Default for $name {
+            fn default() -> Self {
+                Self(Ulid::nil())
             }
         }
 
@@ -70,6 +89,32 @@ ids! {
     RuleId = "rule";
     /// Names a zone.
     ZoneId = "zone";
+    /// Names the default of a pair of zones.
+    ZonePolicyId = "zpol";
+    /// Names a set of addresses.
+    AddressId = "addr";
+    /// Names a set of protocols and ports.
+    ServiceId = "svc";
+    /// Names an address list.
+    AddressListId = "list";
+    /// Names a rule set.
+    FirewallId = "fw";
+    /// Names an address translation.
+    NatRuleId = "nat";
+    /// Names a static route.
+    RouteId = "route";
+    /// Names a group of name servers.
+    NameserverGroupId = "nsg";
+    /// Names a DNS record.
+    DnsRecordId = "dnsr";
+    /// Names a list of domains to block or to allow.
+    DnsListId = "dnsl";
+    /// Names a group of devices.
+    GroupId = "grp";
+    /// Names a policy from group to group.
+    PolicyId = "pol";
+    /// Names a config template.
+    ConfigTemplateId = "tmpl";
     /// Names a setup key.
     SetupKeyId = "skey";
     /// Names a device (a managed firewall).

@@ -54,13 +54,20 @@ reasons! {
     CredentialsMissing = Unauthorized 401, "The request carries no credentials.";
     TokenUnknown = Unauthorized 401, "The API token does not exist or was deleted.";
     TokenExpired = Unauthorized 401, "The API token or JWT has expired.";
+    TokenRevoked = Unauthorized 401, "The API token was revoked.";
     JwtInvalid = Unauthorized 401, "The JWT does not verify: its signature, issuer, audience, algorithm or claims are wrong.";
     JwtNotAccepted = Unauthorized 401, "No issuer of JWTs is configured.";
+    TooManyFailedAttempts = RateLimit 429, "Too many requests with credentials that do not hold came from this address.";
     SetupKeyUnknown = Unauthorized 401, "The setup key does not exist or was deleted.";
     SetupKeyRevoked = Forbidden 403, "The setup key was revoked.";
     SetupKeyExpired = Forbidden 403, "The setup key has expired.";
     SetupKeyOverused = Forbidden 403, "The setup key has enrolled as many devices as it may.";
     RoleForbids = Forbidden 403, "The caller's role does not allow this.";
+    ScopeForbids = Forbidden 403, "The token's scopes do not cover this.";
+    SourceIpForbidden = Forbidden 403, "The org takes no calls from this address.";
+    UserBlocked = Forbidden 403, "The user is blocked.";
+    UserUnknown = Forbidden 403, "The person is no user of the org, and signing in makes none.";
+    ServiceTokenNeedsScopes = InvalidConfig 400, "A token of a service user names what it is good for.";
     RoleAboveOwn = Forbidden 403, "A token may do no more than the one who creates it.";
     RouteUnknown = NotFound 404, "There is nothing at this path.";
     MethodNotAllowed = NotFound 405, "The path exists, but not with this method.";
@@ -68,9 +75,12 @@ reasons! {
     BodyInvalid = InvalidConfig 400, "The body is not what this call reads; field names the place.";
     BodyTooLarge = InvalidConfig 413, "The body is larger than this call reads.";
     ContentTypeUnsupported = InvalidConfig 415, "The body's content type is not one that this call reads.";
+    EncodingUnsupported = InvalidConfig 415, "The body's encoding is not one that is read here.";
     QueryInvalid = InvalidConfig 400, "A query parameter is unknown or malformed; field names it.";
+    FilterInvalid = InvalidConfig 400, "The filter expression does not parse or does not fit the fields; details says where.";
     PathInvalid = InvalidConfig 400, "The id in the path is malformed.";
     HeaderInvalid = InvalidConfig 400, "A header is malformed; field names it.";
+    VersionUnknown = InvalidConfig 400, "Netkeep-Version names no version of the API; details lists those there are.";
     AcceptUnsupported = InvalidConfig 406, "None of the formats that the caller accepts is offered.";
     NameTaken = Conflict 409, "Another resource of this kind has this name.";
     ZoneUnknown = InvalidConfig 400, "A zone that is referred to does not exist.";
@@ -93,6 +103,14 @@ reasons! {
     OrgExists = Conflict 409, "The org exists already.";
     OrgMissing = NotFound 404, "The org does not exist.";
     RuleLimit = PlanLimit 403, "The org has as many rules as its plan allows.";
+    ResourceLimit = PlanLimit 403, "The org has as many resources of this kind as its plan allows.";
+    ReferenceUnknown = InvalidConfig 400, "A resource that is referred to does not exist; field and details name it.";
+    ReferenceCycle = InvalidConfig 400, "An object would contain itself.";
+    ValueInvalid = InvalidConfig 400, "A value does not fit the others; the message says why.";
+    PredefinedFixed = Conflict 409, "This cannot be created, replaced or deleted by a call.";
+    LastOwner = Conflict 409, "An org keeps an owner who can sign in.";
+    SourceLockout = Conflict 409, "The change would shut out the address that it comes from.";
+    BatchTooLarge = InvalidConfig 413, "The batch is larger than one commit; send several.";
     CommandReused = Conflict 422, "The Idempotency-Key was used with another request in the last 24 hours.";
     RevisionMismatch = PreconditionFailed 412, "The resource is not at the revision that If-Match names; details says what changed.";
     PositionTimeout = Conflict 409, "The read side did not reach Netkeep-Min-Position in time.";
@@ -105,12 +123,16 @@ reasons! {
     SqlFailed = InvalidConfig 400, "The query failed while it ran: a division by zero, an overflow, a bad cast.";
     DeviceUnreachable = DeviceOffline 503, "The device is not connected.";
     Overloaded = RateLimit 429, "Too many commands are waiting for this org.";
+    RateLimited = RateLimit 429, "The org sent more requests within a minute than its plan allows.";
+    DailyQuotaExhausted = RateLimit 429, "The org sent as many requests today as its plan allows.";
+    TooManyStreams = RateLimit 429, "The org has as many streams open as its plan allows.";
     LogUnavailable = Internal 503, "The event log cannot be reached; nothing was written, or the outcome is unknown and the same Idempotency-Key will tell.";
     BusUnavailable = Internal 503, "The bus cannot be reached.";
     StoreUnavailable = Internal 503, "The object store cannot be reached.";
     ShuttingDown = Internal 503, "The service is stopping.";
     IssuerUnavailable = Internal 503, "The keys of the JWT issuer cannot be fetched.";
     RequestTimeout = Internal 503, "The request took longer than allowed; of a write, the same Idempotency-Key tells the outcome.";
+    BodyTimeout = Conflict 408, "The body did not arrive in time.";
     Internal = Internal 500, "Something failed that should not; the operation id finds it in the log.";
 }
 

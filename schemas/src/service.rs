@@ -212,6 +212,16 @@ where
     parsed.map(Some).map_err(serde::de::Error::custom)
 }
 
+/// Reads a list as [`one_or_many`] does; absent and `null` are an empty one.
+pub(crate) fn many<'de, T, D>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    T: FromStr,
+    T::Err: fmt::Display,
+    D: Deserializer<'de>,
+{
+    one_or_many(deserializer).map(Option::unwrap_or_default)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

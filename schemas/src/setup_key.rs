@@ -1,9 +1,12 @@
 //! Setup keys: secrets with which devices enrol themselves.
 
+use std::borrow::Cow;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::id::SetupKeyId;
+use crate::id::GroupId;
+use crate::resource::{Reference, Related};
 use crate::text::{Description, Metadata, Name};
 
 /// Whether a setup key serves once or many times.
@@ -26,26 +29,60 @@ pub enum SetupKeyState {
     Revoked,
 }
 
-/// A setup key of an org. Its secret is shown once, when it is created, and kept as a hash.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
-pub struct SetupKey {
-    pub id: SetupKeyId,
-    /// The org revision of this key's last change; also its ETag.
-    pub revision: u64,
-    pub name: Name,
-    pub description: Description,
-    pub metadata: Metadata,
-    #[serde(rename = "type")]
-    pub key_type: SetupKeyType,
-    /// The first characters of the secret, to recognise it by.
-    pub prefix: String,
-    /// How many devices may enrol; 0 means any number. A one-off key has 1.
-    pub usage_limit: u32,
-    pub used_times: u32,
-    pub expires_at: Option<DateTime<Utc>>,
-    pub revoked: bool,
-    pub created_at: DateTime<Utc>,
-    pub updated_at: DateTime<Utc>,
+crate::resource! {
+    /// A setup key of an org. Its secret is shown once, when it is created, and kept as a hash.
+    SetupKey(SetupKeyId) from NewSetupKey {
+        name: Name,
+        #[serde(default)]
+        description: Description,
+        #[serde(default)]
+        metadata: Metadata,
+        #[serde(default, rename = "type")]
+        key_type: SetupKeyType,
+        /// How many devices may enrol; 0 means any number. A one-off key has 1.
+        #[serde(default)]
+        usage_limit: u32,
+        /// When the key ends; absent means never.
+        #[serde(default)]
+        expires_at: Option<DateTime<Utc>>,
+        /// `true` revokes the key for good.
+        #[serde(default)]
+        revoked: bool,
+        /// The groups that its devices are put into.
+        #[serde(default, alias = "auto_groups")]
+        auto_group_ids: Vec<GroupId>,
+        /// Whether its devices leave the org when they have been offline for ten minutes.
+        #[serde(default)]
+        ephemeral: bool,
+        /// Whether its devices wait for an approval before they get a ruleset.
+        #[serde(default)]
+        approval_required: bool,
+    }
+    given {
+        /// Seconds until the key ends, for who would rather not reckon; not together with `expires_at`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        expires_in: Option<u32>,
+    }
+    kept {
+        /// The first characters of the secret, to recognise it by.
+        prefix: String,
+        used_times: u32,
+        #[serde(default)]
+        last_used_at: Option<DateTime<Utc>>,
+    }
+    aliases {
+        "auto_groups" => "auto_group_ids",
+    }
+}
+
+impl Related for SetupKey {
+    fn unique_name(&self) -> Option<Cow<'_, str>> {
+        Some(self.name.as_str().into())
+    }
+
+    fn references(&self, note: &mut dyn FnMut(&'static str, Reference)) {
+        self.auto_group_ids.iter().for_each(|id| note("auto_group_ids", (*id).into()));
+    }
 }
 
 impl SetupKey {
@@ -60,35 +97,4 @@ impl SetupKey {
             SetupKeyState::Valid
         }
     }
-}
-
-/// What to create a setup key from.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct NewSetupKey {
-    pub name: Name,
-    #[serde(default)]
-    pub description: Description,
-    #[serde(default)]
-    pub metadata: Metadata,
-    #[serde(default, rename = "type")]
-    pub key_type: SetupKeyType,
-    /// For reusable keys; 0 means any number.
-    #[serde(default)]
-    pub usage_limit: u32,
-    /// When the key ends; absent means never.
-    pub expires_at: Option<DateTime<Utc>>,
-    /// Seconds until the key ends, for who would rather not reckon; not together with `expires_at`.
-    pub expires_in: Option<u32>,
-}
-
-/// What to change of a setup key; what is absent stays.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct SetupKeyPatch {
-    pub name: Option<Name>,
-    pub description: Option<Description>,
-    pub metadata: Option<Metadata>,
-    /// `true` revokes the key for good; `false` is refused for a key that is revoked.
-    pub revoked: Option<bool>,
 }

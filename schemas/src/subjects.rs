@@ -21,6 +21,11 @@ pub const PRESENCE_BUCKET: &str = "presence";
 /// KV: what a projection could not digest, with its error, for a person to look at.
 pub const PARKED_BUCKET: &str = "parked";
 
+/// KV: the key that opens what is personal of each user. Who erases it makes that unreadable everywhere.
+pub const PEOPLE_BUCKET: &str = "people";
+/// KV: when each API token was used last, and when each user signed in last.
+pub const USES_BUCKET: &str = "uses";
+
 /// The header of a flow batch: its number in its device's own count, `1, 2, 3 …`, kept across restarts.
 pub const BATCH_HEADER: &str = "Netkeep-Batch";
 

@@ -20,9 +20,15 @@ pub struct Description(String);
 #[serde(transparent)]
 pub struct Metadata(BTreeMap<String, String>);
 
+/// A short label to sort and to filter by: 1 to 50 of `a-z A-Z 0-9` and `. _ : / = -`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
+pub struct Tag(String);
+
 pub const NAME_CHARS_MAX: usize = 100;
 pub const DESCRIPTION_CHARS_MAX: usize = 1_000;
 pub const METADATA_BYTES_MAX: usize = 4_096;
+pub const TAG_CHARS_MAX: usize = 50;
 
 /// The text does not fit its bounds.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -33,6 +39,8 @@ pub enum BadText {
         "a description has at most {DESCRIPTION_CHARS_MAX} characters and no control characters but line breaks and tabs"
     )]
     Description,
+    #[error("a tag has 1 to {TAG_CHARS_MAX} of a-z, A-Z, 0-9 and . _ : / = -")]
+    Tag,
     #[error("metadata has at most {METADATA_BYTES_MAX} bytes")]
     Metadata,
 }
@@ -68,6 +76,28 @@ impl Description {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl Tag {
+    pub fn new(text: impl Into<String>) -> Result<Self, BadText> {
+        let text = text.into();
+        let letter = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b':' | b'/' | b'=' | b'-');
+        let fits = (1..=TAG_CHARS_MAX).contains(&text.len()) && text.bytes().all(letter);
+        if fits { Ok(Self(text)) } else { Err(BadText::Tag) }
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// What a switch is that is on unless somebody turns it off.
+pub(crate) fn yes() -> bool {
+    true
 }
 
 impl Metadata {
@@ -94,6 +124,15 @@ macro_rules! checked {
 checked!(Name, String);
 checked!(Description, String);
 checked!(Metadata, BTreeMap<String, String>);
+checked!(Tag, String);
+
+impl utoipa::PartialSchema for Tag {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+        crate::id::text_schema("^[A-Za-z0-9._:/=-]{1,50}$")
+    }
+}
+
+impl utoipa::ToSchema for Tag {}
 
 impl utoipa::PartialSchema for Name {
     fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {

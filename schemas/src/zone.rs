@@ -1,12 +1,12 @@
 //! Zones: names for the networks behind a device's interfaces.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
-use chrono::{DateTime, Utc};
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::id::ZoneId;
+use crate::resource::{Reference, Related};
 use crate::text::{Description, Metadata};
 
 /// The name of a zone: a letter, then up to 31 of `A-Z a-z 0-9 _ -`.
@@ -62,7 +62,7 @@ impl FromStr for ZoneName {
 
 impl<'de> Deserialize<'de> for ZoneName {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        let text = Cow::<'de, str>::deserialize(deserializer)?;
         text.parse().map_err(serde::de::Error::custom)
     }
 }
@@ -75,36 +75,29 @@ impl utoipa::PartialSchema for ZoneName {
 
 impl utoipa::ToSchema for ZoneName {}
 
-/// A zone of an org.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
-pub struct Zone {
-    pub id: ZoneId,
-    /// The org revision of this zone's last change; also its ETag.
-    pub revision: u64,
-    pub name: ZoneName,
-    pub description: Description,
-    pub metadata: Metadata,
-    /// Whether every org begins with this zone; such a zone is not deleted.
-    pub predefined: bool,
-    pub created_at: DateTime<Utc>,
-    pub updated_at: DateTime<Utc>,
+crate::resource! {
+    /// A zone of an org.
+    Zone(ZoneId) from NewZone {
+        name: ZoneName,
+        #[serde(default)]
+        description: Description,
+        #[serde(default)]
+        metadata: Metadata,
+    }
+    kept {
+        /// Whether every org begins with this zone; such a zone is not deleted.
+        predefined: bool,
+    }
 }
 
-/// What to create a zone from.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct NewZone {
-    pub name: ZoneName,
-    #[serde(default)]
-    pub description: Description,
-    #[serde(default)]
-    pub metadata: Metadata,
-}
+impl Related for Zone {
+    fn unique_name(&self) -> Option<Cow<'_, str>> {
+        Some(self.name.as_str().into())
+    }
 
-/// What to change of a zone; what is absent stays.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ZonePatch {
-    pub description: Option<Description>,
-    pub metadata: Option<Metadata>,
+    fn references(&self, _: &mut dyn FnMut(&'static str, Reference)) {}
+
+    fn alias(&self) -> Option<Reference> {
+        Some(Reference::Zone(self.name.clone()))
+    }
 }

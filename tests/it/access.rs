@@ -1,9 +1,9 @@
 //! Who may call: API tokens with their roles, and JWTs of an OIDC issuer with rotating keys.
 
-use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use crate::issuer::Signer;
 use crate::rig::{Answer, Rig, now, send};
 
 const ISSUER: &str = "https://issuer.test";
@@ -62,30 +62,8 @@ async fn a_token_does_what_its_role_may_until_it_is_deleted() {
     assert!(!secrets.contains(&operator) && !secrets.contains(&rig.token), "no secret is ever stored");
 }
 
-struct Issuer {
-    key: EncodingKey,
-    kid: &'static str,
-}
-
-impl Issuer {
-    /// A new Ed25519 key, and its public half as a JWK (RFC 8037).
-    fn new(kid: &'static str) -> (Self, Value) {
-        use base64::Engine;
-        let pair = nkeys::KeyPair::new_user();
-        let (_, seed) = nkeys::decode_seed(&pair.seed().unwrap()).unwrap();
-        let (_, public) = nkeys::from_public_key(&pair.public_key()).unwrap();
-        // PKCS #8 around a bare key (RFC 8410 section 7).
-        let mut der = vec![0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20];
-        der.extend(seed);
-        let x = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(public);
-        let jwk = json!({"kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "use": "sig", "kid": kid, "x": x});
-        (Self { key: EncodingKey::from_ed_der(&der), kid }, jwk)
-    }
-
-    fn sign(&self, claims: &Value) -> String {
-        let header = Header { kid: Some(self.kid.to_owned()), ..Header::new(Algorithm::EdDSA) };
-        jsonwebtoken::encode(&header, claims, &self.key).unwrap()
-    }
+async fn get_me(rig: &Rig, token: &str) -> Value {
+    call(rig, token, Method::GET, "/api/v1/me", None).await.json
 }
 
 fn claims(change: Value) -> Value {
@@ -99,7 +77,7 @@ fn claims(change: Value) -> Value {
 async fn a_jwt_is_taken_from_the_configured_issuer_only() {
     let dir = tempfile::TempDir::new().unwrap();
     let jwks = dir.path().join("jwks.json");
-    let (issuer, jwk) = Issuer::new("one");
+    let (issuer, jwk) = Signer::new("one");
     std::fs::write(&jwks, json!({"keys": [jwk]}).to_string()).unwrap();
     let rig = Rig::start_with(&["--jwt-issuer", ISSUER, "--jwt-jwks", jwks.to_str().unwrap()]).await;
 
@@ -109,17 +87,16 @@ async fn a_jwt_is_taken_from_the_configured_issuer_only() {
     let made = call(&rig, &good, Method::POST, "/api/v1/zones", Some(json!({"name": "LAB"}))).await;
     assert_eq!(made.status, 201, "{}", made.json);
     let event = rig.get_after("/api/v1/events?type=zone.created&per_page=1", &made).await;
-    assert_eq!(
-        (&event.json["data"][0]["actor"], &event.json["data"][0]["credential"]),
-        (&json!("jwt:ada"), &json!("jwt"))
-    );
+    let me = get_me(&rig, &good).await;
+    assert!(me["id"].as_str().is_some_and(|id| id.starts_with("usr_")), "who comes with a JWT is a user: {me}");
+    assert_eq!((&event.json["data"][0]["actor"], &event.json["data"][0]["credential"]), (&me["id"], &json!("jwt")));
 
     let expired = get(&issuer.sign(&claims(json!({"exp": now().timestamp() - 120})))).await;
     assert_eq!((expired.status.as_u16(), expired.reason()), (401, "TOKEN_EXPIRED"));
     let other = get(&issuer.sign(&claims(json!({"iss": "https://other.test"})))).await;
     assert_eq!((other.status.as_u16(), other.reason()), (401, "JWT_INVALID"));
-    let (forger, _) = Issuer::new("forged");
-    let forged = Issuer { key: forger.key, kid: "one" }.sign(&claims(json!({})));
+    let (forger, _) = Signer::new("forged");
+    let forged = Signer { key: forger.key, kid: "one" }.sign(&claims(json!({})));
     assert_eq!(get(&forged).await.reason(), "JWT_INVALID");
     let payload = good.split('.').nth(1).unwrap();
     let none = format!("eyJhbGciOiJub25lIn0.{payload}.");
@@ -128,7 +105,7 @@ async fn a_jwt_is_taken_from_the_configured_issuer_only() {
     assert_eq!((foreign.status.as_u16(), foreign.reason()), (404, "ORG_MISSING"));
 
     // The issuer rotates its keys: the new one is found by itself, the old one ends.
-    let (next, jwk) = Issuer::new("two");
+    let (next, jwk) = Signer::new("two");
     std::fs::write(&jwks, json!({"keys": [jwk]}).to_string()).unwrap();
     let rotated = next.sign(&claims(json!({})));
     crate::rig::wait_for("the new key", async || get(&rotated).await.status == 200).await;

@@ -77,6 +77,10 @@ impl Rig {
 
     /// Ends its nats-server, and only that, as a power cut would.
     pub(crate) async fn kill_nats(&self) {
+        signal("KILL", &self.nats_pid()).await;
+    }
+
+    fn nats_pid(&self) -> String {
         let config = self.data.path().join("nats/nats-server.conf");
         let config = config.to_str().unwrap();
         let processes = std::fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok());
@@ -84,9 +88,19 @@ impl Rig {
             let words = std::fs::read(process.path().join("cmdline")).unwrap_or_default();
             words.split(|byte| *byte == 0).any(|word| word == config.as_bytes())
         });
-        let pids: Vec<String> = named.map(|process| process.file_name().into_string().unwrap()).collect();
-        assert_eq!(pids.len(), 1, "there is a nats-server to kill");
-        signal("KILL", &pids[0]).await;
+        let mut pids: Vec<String> = named.map(|process| process.file_name().into_string().unwrap()).collect();
+        assert_eq!(pids.len(), 1, "there is one nats-server");
+        pids.remove(0)
+    }
+
+    /// The memory that it has, in KiB.
+    pub(crate) fn memory_kib(&self) -> u64 {
+        resident_kib(&self.child.id().unwrap().to_string())
+    }
+
+    /// The memory that its nats-server has, in KiB.
+    pub(crate) fn nats_memory_kib(&self) -> u64 {
+        resident_kib(&self.nats_pid())
     }
 
     /// Ends it as Ctrl-C would, and checks that it ended well.
@@ -152,6 +166,13 @@ impl Rig {
         assert_eq!(created.status, 201, "{}", created.json);
         created.json["key"].as_str().unwrap().to_owned()
     }
+}
+
+/// Resident memory of a process (proc(5), `VmRSS`).
+fn resident_kib(pid: &str) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
 }
 
 /// The shell's own `kill`: a program of that name is not everywhere.

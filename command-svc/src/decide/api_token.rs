@@ -1,89 +1,96 @@
 //! API tokens. A caller manages their own; an admin everybody's.
 
-use schemas::access::Role;
-use schemas::api_token::{ApiToken, ApiTokenPatch, NewApiToken};
-use schemas::event::{Event, SecretHash};
+use schemas::access::{Role, Scope};
+use schemas::api_token::{ApiToken, NewApiToken};
 use schemas::id::ApiTokenId;
 use schemas::kind::Kind;
 use schemas::state::OrgState;
-use schemas::text::Name;
+use schemas::user::UserKind;
 
-use super::{Context, changed_fields};
+use super::resource::Decided;
+use super::{Context, bounded};
 use crate::refusal::Refusal;
 use crate::secrets::SecretKind;
 
-pub(super) fn create(org: &OrgState, new: &NewApiToken, ctx: &Context) -> Result<Vec<Event>, Refusal> {
-    name_free(org, &new.name, None)?;
-    let role = new.role.unwrap_or(ctx.role);
-    if role > ctx.role {
-        return Err(Refusal::RoleAboveOwn);
-    }
-    // A token is always somebody's, so that taking away the user takes away the token.
-    let owner_id = ctx.user_id.ok_or_else(|| Refusal::NotFound { kind: Kind::User, id: "of the caller".to_owned() })?;
-    // Nor does it outlive the token that it was created with.
-    let own_end = ctx.credential.parse().ok().and_then(|id: ApiTokenId| org.api_tokens.get(&id)?.expires_at);
-    let wanted_end = ctx.expiry(new.expires_at, new.expires_in)?;
-    let expires_at = own_end.into_iter().chain(wanted_end).min();
-    let id = ApiTokenId::new(ctx.id(0));
-    let secret = ctx.secret(SecretKind::ApiToken, id);
-    let api_token = ApiToken {
-        id,
-        revision: org.revision + 1,
-        name: new.name.clone(),
-        description: new.description.clone(),
-        owner_id,
-        role,
-        prefix: secret.prefix,
-        expires_at,
-        created_at: ctx.now,
-        updated_at: ctx.now,
-    };
-    Ok(vec![Event::ApiTokenCreated { api_token, secret_hash: secret.hash }])
-}
+const SCOPES_MAX: usize = 50;
 
-pub(super) fn update(
-    org: &OrgState,
-    id: ApiTokenId,
-    patch: &ApiTokenPatch,
-    ctx: &Context,
-) -> Result<Vec<Event>, Refusal> {
-    let before = find(org, id, ctx)?;
-    let mut api_token = before.clone();
-    if let Some(name) = &patch.name {
-        name_free(org, name, Some(id))?;
-        api_token.name = name.clone();
-    }
-    if let Some(description) = &patch.description {
-        api_token.description = description.clone();
-    }
-    let changed = changed_fields(before, &api_token);
-    if changed.is_empty() {
-        return Ok(Vec::new());
-    }
-    api_token.revision = org.revision + 1;
-    api_token.updated_at = ctx.now;
-    Ok(vec![Event::ApiTokenUpdated { api_token, changed }])
-}
+impl Decided for ApiToken {
+    const SECRET: Option<SecretKind> = Some(SecretKind::ApiToken);
 
-pub(super) fn delete(org: &OrgState, id: ApiTokenId, ctx: &Context) -> Result<Vec<Event>, Refusal> {
-    find(org, id, ctx)?;
-    let secret_hash = org.api_token_hashes.get(&id).cloned().unwrap_or_else(|| SecretHash(String::new()));
-    Ok(vec![Event::ApiTokenDeleted { id, secret_hash }])
-}
-
-fn name_free(org: &OrgState, name: &Name, own: Option<ApiTokenId>) -> Result<(), Refusal> {
-    match org.api_token_names.get(name) {
-        Some(holder) if Some(*holder) != own => {
-            Err(Refusal::NameTaken { kind: Kind::ApiToken, name: name.to_string() })
+    fn complete(
+        &mut self,
+        given: &NewApiToken,
+        before: Option<&Self>,
+        org: &OrgState,
+        ctx: &Context,
+    ) -> Result<(), Refusal> {
+        let own: Option<&ApiToken> =
+            ctx.credential.parse().ok().and_then(|id: ApiTokenId| org.api_tokens.get(&id)).map(|token| &**token);
+        // A token does not outlive the token that it was made or changed with, nor does it do more.
+        let own_end = own.and_then(|own| own.expires_at);
+        if own.is_some_and(|own| !own.scopes.is_empty() && own.scopes != self.scopes) {
+            return Err(Refusal::RoleAboveOwn);
         }
-        _ => Ok(()),
+        let had = before.and_then(|before| before.expires_at);
+        let wanted = match given.expires_in {
+            None if before.is_some() => {
+                ctx.check_expiry(self.expires_at, had)?;
+                self.expires_at
+            }
+            after => ctx.expiry(given.expires_at.filter(|at| Some(*at) != had), after)?,
+        };
+        self.expires_at = if wanted == had && before.is_some() { had } else { own_end.into_iter().chain(wanted).min() };
+        match before {
+            Some(before) => {
+                if before.revoked && !self.revoked {
+                    return Err(Refusal::TokenRevocationFinal);
+                }
+                if given.role.is_some_and(|role| role != before.role)
+                    || given.user_id.is_some_and(|id| id != before.owner_id)
+                {
+                    return Err(Refusal::Fixed("a token keeps its role and its owner; create another one"));
+                }
+            }
+            None => {
+                self.owner_id = owner(given, org, ctx)?;
+                self.role = given.role.unwrap_or_else(|| ctx.role.min(role_of(org, self.owner_id, ctx)));
+                if self.role > ctx.role.min(role_of(org, self.owner_id, ctx)) {
+                    return Err(Refusal::RoleAboveOwn);
+                }
+                self.prefix = ctx.secret(SecretKind::ApiToken, self.id).prefix;
+            }
+        }
+        Ok(())
+    }
+
+    fn check(&self, _: Option<&Self>, org: &OrgState, _: &Context) -> Result<(), Refusal> {
+        bounded("scopes", self.scopes.len(), SCOPES_MAX)?;
+        let is_service = org.users.get(&self.owner_id).is_some_and(|owner| owner.kind == UserKind::Service);
+        let says_nothing = |scope: &Scope| scope.verbs.is_empty() && scope.kinds.is_empty();
+        if is_service && !self.revoked && (self.scopes.is_empty() || self.scopes.iter().any(says_nothing)) {
+            return Err(Refusal::ServiceTokenNeedsScopes);
+        }
+        Ok(())
+    }
+
+    /// Tokens that the caller may not manage do not exist for them: others', and those that may do more.
+    fn is_there(&self, ctx: &Context) -> bool {
+        self.role <= ctx.role && (ctx.role >= Role::Admin || Some(self.owner_id) == ctx.user_id)
     }
 }
 
-/// Tokens that the caller may not manage do not exist for them: others', and those that may do more.
-fn find<'a>(org: &'a OrgState, id: ApiTokenId, ctx: &Context) -> Result<&'a ApiToken, Refusal> {
-    let manages =
-        |token: &&ApiToken| token.role <= ctx.role && (ctx.role >= Role::Admin || Some(token.owner_id) == ctx.user_id);
-    let found = org.api_tokens.get(&id).map(|token| &**token).filter(manages);
-    found.ok_or_else(|| Refusal::NotFound { kind: Kind::ApiToken, id: id.to_string() })
+/// A token is always somebody's, so that taking away the user takes away the token.
+fn owner(given: &NewApiToken, org: &OrgState, ctx: &Context) -> Result<schemas::id::UserId, Refusal> {
+    let own = ctx.user_id.ok_or_else(|| Refusal::NotFound { kind: Kind::User, id: "of the caller".to_owned() });
+    match given.user_id {
+        None => own,
+        Some(id) if Some(id) == ctx.user_id => Ok(id),
+        Some(id) if ctx.role >= Role::Admin && org.users.contains_key(&id) => Ok(id),
+        Some(id) => Err(Refusal::ReferenceUnknown { field: "user_id", id: id.into() }),
+    }
+}
+
+/// What a user may do at most.
+fn role_of(org: &OrgState, id: schemas::id::UserId, ctx: &Context) -> Role {
+    org.users.get(&id).map_or(ctx.role, |user| user.role)
 }

@@ -3,29 +3,55 @@
 use std::collections::BTreeSet;
 
 use schemas::agent::{Outcome, Report};
-use schemas::device::{Applied, ApplyFailure, Device, DevicePatch, Enrolment, Interface, Mode};
+use schemas::device::{Applied, ApplyFailure, Device, DeviceSettings, Enrolment, Interface, Mode};
 use schemas::event::{Event, SecretHash};
-use schemas::id::DeviceId;
+use schemas::id::{DeviceId, GroupId, SetupKeyId};
 use schemas::kind::Kind;
+use schemas::resource::{Reference, Resource, Stamp};
 use schemas::setup_key::{SetupKey, SetupKeyState};
 use schemas::state::OrgState;
 use schemas::text::{Description, Metadata, Name};
 
-use super::rule::zone_exists;
-use super::{Context, changed_fields};
+use super::resource::Decided;
+use super::{Context, bounded};
 use crate::refusal::Refusal;
 
 const INTERFACES_MAX: usize = 256;
+const NETWORKS_MAX: usize = 1_000;
+pub(super) const GROUPS_MAX: usize = 100;
 /// What is kept of a device's own words.
 const ERROR_CHARS_MAX: usize = 2_000;
 const AGENT_VERSION_CHARS_MAX: usize = 50;
 
+impl Decided for Device {
+    fn check(&self, before: Option<&Self>, org: &OrgState, ctx: &Context) -> Result<(), Refusal> {
+        bounded("networks", self.networks.len(), NETWORKS_MAX)?;
+        bounded("group_ids", self.group_ids.len(), GROUPS_MAX)?;
+        check_moves(before.map_or(&[], |before| &before.group_ids), &self.group_ids, ctx)?;
+        check_interfaces(org, &self.interfaces)
+    }
+
+    /// A caller whose token is bound to groups sees the devices of those groups.
+    fn is_there(&self, ctx: &Context) -> bool {
+        let within = |groups: &Vec<_>| self.group_ids.iter().any(|id| groups.contains(id));
+        ctx.device_groups.as_ref().is_none_or(within)
+    }
+}
+
+/// Whether the caller may take a device out of and put it into these groups: who is bound to groups, only theirs.
+fn check_moves(before: &[GroupId], after: &[GroupId], ctx: &Context) -> Result<(), Refusal> {
+    let Some(own) = &ctx.device_groups else { return Ok(()) };
+    let gone = before.iter().filter(|id| !after.contains(id));
+    let come = after.iter().filter(|id| !before.contains(id));
+    if gone.chain(come).all(|id| own.contains(id)) { Ok(()) } else { Err(Refusal::OutOfScope { field: "group_ids" }) }
+}
+
 /// Takes a device in, and counts the use of its setup key in the same commit.
 pub(super) fn enrol(org: &OrgState, enrolment: &Enrolment, ctx: &Context) -> Result<Vec<Event>, Refusal> {
-    let hash = SecretHash::of(&enrolment.setup_key);
-    let id = org.setup_key_hashes.iter().find(|(_, known)| **known == hash).map(|(id, _)| *id);
+    let holder = org.secret_holder(&SecretHash::of(&enrolment.setup_key));
+    let id = holder.and_then(|holder| SetupKeyId::try_from(holder).ok());
     let key = id.and_then(|id| org.setup_keys.get(&id)).ok_or(Refusal::SetupKeyUnknown)?;
-    if let Some(known) = org.device_keys.get(&enrolment.public_key).and_then(|id| org.devices.get(id)) {
+    if let Some(known) = org.device_of_key(&enrolment.public_key) {
         // Who lost the answer asks again.
         return if known.setup_key_id == key.id { Ok(Vec::new()) } else { Err(Refusal::DeviceKeyTaken) };
     }
@@ -35,72 +61,49 @@ pub(super) fn enrol(org: &OrgState, enrolment: &Enrolment, ctx: &Context) -> Res
         SetupKeyState::Expired => return Err(Refusal::SetupKeyExpired),
         SetupKeyState::Overused => return Err(Refusal::SetupKeyOverused),
     }
+    let max = org.org.as_ref().map_or(0, |org| org.plan.resources_max(Kind::Device));
+    if org.devices.len() >= max {
+        return Err(Refusal::LimitReached { kind: Kind::Device, max });
+    }
     check_interfaces(org, &enrolment.interfaces)?;
-    let device = Device {
-        id: DeviceId::new(ctx.id(0)),
-        revision: org.revision + 1,
-        name: free_name(org, &enrolment.name, ctx),
+    let settings = DeviceSettings {
+        name: free_name(org, &enrolment.name, ctx)?,
         description: Description::default(),
         metadata: Metadata::default(),
+        tags: Vec::new(),
+        location: Description::default(),
+        mode: Mode::default(),
+        interfaces: enrolment.interfaces.clone(),
+        group_ids: key.auto_group_ids.clone(),
+        networks: Vec::new(),
+        approved: !key.approval_required,
+    };
+    let stamp = Stamp { revision: org.revision + 1, at: ctx.now };
+    let device = Device {
         public_key: enrolment.public_key.clone(),
         agent_version: enrolment.agent_version.chars().take(AGENT_VERSION_CHARS_MAX).collect(),
         setup_key_id: key.id,
-        mode: Mode::default(),
-        interfaces: enrolment.interfaces.clone(),
-        applied: None,
-        failure: None,
-        created_at: ctx.now,
-        updated_at: ctx.now,
+        ephemeral: key.ephemeral,
+        ..Device::create(DeviceId::new(ctx.id(0)), settings, stamp)
     };
     let setup_key = SetupKey {
         revision: org.revision + 2,
         used_times: key.used_times.saturating_add(1),
+        last_used_at: Some(ctx.now),
         updated_at: ctx.now,
         ..SetupKey::clone(key)
     };
-    let changed = vec!["used_times".to_owned()];
-    Ok(vec![Event::DeviceEnrolled { device }, Event::SetupKeyUpdated { setup_key, changed }])
-}
-
-pub(super) fn update(org: &OrgState, id: DeviceId, patch: &DevicePatch, ctx: &Context) -> Result<Vec<Event>, Refusal> {
-    let before = find(org, id)?;
-    let mut device = before.clone();
-    if let Some(name) = &patch.name {
-        if org.device_names.get(name).is_some_and(|holder| *holder != id) {
-            return Err(Refusal::NameTaken { kind: Kind::Device, name: name.to_string() });
-        }
-        device.name = name.clone();
-    }
-    if let Some(description) = &patch.description {
-        device.description = description.clone();
-    }
-    if let Some(metadata) = &patch.metadata {
-        device.metadata = metadata.clone();
-    }
-    if let Some(mode) = patch.mode {
-        device.mode = mode;
-    }
-    if let Some(interfaces) = &patch.interfaces {
-        check_interfaces(org, interfaces)?;
-        device.interfaces = interfaces.clone();
-    }
-    let changed = changed_fields(before, &device);
-    if changed.is_empty() {
-        return Ok(Vec::new());
-    }
-    device.revision = org.revision + 1;
-    device.updated_at = ctx.now;
-    Ok(vec![Event::DeviceUpdated { device, changed }])
-}
-
-pub(super) fn delete(org: &OrgState, id: DeviceId) -> Result<Vec<Event>, Refusal> {
-    let device = find(org, id)?;
-    Ok(vec![Event::DeviceDeleted { id, public_key: device.public_key.clone() }])
+    let changed = vec!["used_times".to_owned(), "last_used_at".to_owned()];
+    Ok(vec![
+        Event::DeviceEnrolled { device: std::sync::Arc::new(device) },
+        Event::Updated { resource: setup_key.into(), changed },
+    ])
 }
 
 /// Records what a device says. Saying it twice changes nothing: a device repeats itself until it is answered.
 pub(super) fn report(org: &OrgState, id: DeviceId, report: &Report) -> Result<Vec<Event>, Refusal> {
-    let device = find(org, id)?;
+    let found = org.devices.get(&id);
+    let device = found.ok_or_else(|| Refusal::NotFound { kind: Kind::Device, id: id.to_string() })?;
     let is_digest = report.hash.len() == 64 && report.hash.bytes().all(|byte| byte.is_ascii_hexdigit());
     if !is_digest || report.revision > org.revision {
         return Err(Refusal::ReportInvalid);
@@ -127,10 +130,7 @@ pub(super) fn report(org: &OrgState, id: DeviceId, report: &Report) -> Result<Ve
 }
 
 fn check_interfaces(org: &OrgState, interfaces: &[Interface]) -> Result<(), Refusal> {
-    if interfaces.len() > INTERFACES_MAX {
-        let length = interfaces.len();
-        return Err(Refusal::ListTooLong { field: "interfaces", length, max: INTERFACES_MAX });
-    }
+    bounded("interfaces", interfaces.len(), INTERFACES_MAX)?;
     let mut seen = BTreeSet::new();
     for interface in interfaces {
         if !seen.insert(&interface.name) {
@@ -140,24 +140,22 @@ fn check_interfaces(org: &OrgState, interfaces: &[Interface]) -> Result<(), Refu
             if zone.is_local() {
                 return Err(Refusal::ZoneReserved { field: "interfaces" });
             }
-            zone_exists(org, "interfaces", zone)?;
+            if !org.has(&Reference::Zone(zone.clone())) {
+                return Err(Refusal::ZoneUnknown { field: "interfaces", zone: zone.to_string() });
+            }
         }
     }
     Ok(())
 }
 
-/// Devices name themselves after their host, and hosts share names: the second `edge` becomes `edge-<end of its id>`.
-fn free_name(org: &OrgState, wanted: &Name, ctx: &Context) -> Name {
-    if !org.device_names.contains_key(wanted) {
-        return wanted.clone();
-    }
+/// Devices name themselves after their host, and hosts share names: the second `edge` becomes `edge-<end of its id>`, or
+/// is named by its id where somebody took that name too.
+fn free_name(org: &OrgState, wanted: &Name, ctx: &Context) -> Result<Name, Refusal> {
     let id = DeviceId::new(ctx.id(0)).to_string();
     let tail: String = id.chars().skip(id.len().saturating_sub(8)).collect();
     let head: String = wanted.as_str().chars().take(schemas::text::NAME_CHARS_MAX - 9).collect();
-    Name::new(format!("{}-{tail}", head.trim_end())).unwrap_or_else(|_| wanted.clone())
-}
-
-fn find(org: &OrgState, id: DeviceId) -> Result<&Device, Refusal> {
-    let found = org.devices.get(&id).map(|device| &**device);
-    found.ok_or_else(|| Refusal::NotFound { kind: Kind::Device, id: id.to_string() })
+    let names = [wanted.to_string(), format!("{}-{tail}", head.trim_end()), id];
+    let mut free = names.into_iter().filter(|name| org.devices.named(name).is_none());
+    let found = free.find_map(|name| Name::new(name).ok());
+    found.ok_or_else(|| Refusal::NameTaken { kind: Kind::Device, name: wanted.to_string() })
 }

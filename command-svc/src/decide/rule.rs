@@ -2,86 +2,71 @@
 
 use std::collections::BTreeSet;
 
-use schemas::address::Address;
 use schemas::event::Event;
 use schemas::id::RuleId;
-use schemas::kind::Kind;
-use schemas::rule::{MovedRule, NewRule, Rule, RuleOrder, RulePatch};
+use schemas::rule::{MovedRule, NewRule, Rule, RuleOrder};
+use schemas::selector::Selector;
+use schemas::service::Protocol;
 use schemas::state::OrgState;
-use schemas::zone::ZoneName;
 
-use super::{Context, changed_fields};
+use super::resource::Decided;
+use super::{Context, bounded};
 use crate::refusal::Refusal;
 
-/// Rules in one org.
-pub(super) const RULES_MAX: usize = 100_000;
 /// Sources, destinations or ports of one rule.
 pub(super) const LIST_MAX: usize = 1_000;
+const TAGS_MAX: usize = 50;
 
-/// Adds a rule after the last one.
-pub(super) fn create(org: &OrgState, new: &NewRule, ctx: &Context) -> Result<Vec<Event>, Refusal> {
-    if org.rules.len() >= RULES_MAX {
-        return Err(Refusal::RuleLimit { max: RULES_MAX });
-    }
-    let rule = Rule {
-        id: RuleId::new(ctx.id(0)),
-        revision: org.revision + 1,
-        number: org.rule_number_last.saturating_add(1),
-        order: org.rule_order_next(),
-        created_at: ctx.now,
-        updated_at: ctx.now,
-        ..written(new)
-    };
-    check(org, &rule)?;
-    Ok(vec![Event::RuleCreated { rule }])
-}
-
-/// Replaces all that the caller of `create` could have said.
-pub(super) fn replace(org: &OrgState, id: RuleId, new: &NewRule, ctx: &Context) -> Result<Vec<Event>, Refusal> {
-    let before = find(org, id)?;
-    let rule = Rule {
-        id,
-        revision: before.revision,
-        number: before.number,
-        order: before.order,
-        created_at: before.created_at,
-        updated_at: before.updated_at,
-        ..written(new)
-    };
-    updated(org, before, rule, ctx)
-}
-
-pub(super) fn update(org: &OrgState, id: RuleId, patch: &RulePatch, ctx: &Context) -> Result<Vec<Event>, Refusal> {
-    fn set<T: Clone>(field: &mut T, given: Option<&T>) {
-        if let Some(value) = given {
-            *field = value.clone();
+impl Decided for Rule {
+    /// A new rule goes after the last one.
+    fn complete(&mut self, _: &NewRule, before: Option<&Self>, org: &OrgState, ctx: &Context) -> Result<(), Refusal> {
+        if before.is_none() {
+            self.number = org.number_last.saturating_add(1);
+            self.order = org.rule_order_next();
         }
+        ctx.check_expiry(self.expires_at, before.and_then(|before| before.expires_at))
     }
-    let before = find(org, id)?;
-    let mut rule = before.clone();
-    set(&mut rule.name, patch.name.as_ref());
-    set(&mut rule.description, patch.description.as_ref());
-    set(&mut rule.metadata, patch.metadata.as_ref());
-    set(&mut rule.enabled, patch.enabled.as_ref());
-    set(&mut rule.zone_from, patch.zone_from.as_ref());
-    set(&mut rule.zone_to, patch.zone_to.as_ref());
-    set(&mut rule.sources, patch.sources.as_ref());
-    set(&mut rule.destinations, patch.destinations.as_ref());
-    set(&mut rule.protocol, patch.protocol.as_ref());
-    set(&mut rule.action, patch.action.as_ref());
-    set(&mut rule.log, patch.log.as_ref());
-    if let Some(ports) = &patch.ports {
-        if ports.is_empty() {
-            return Err(Refusal::ListEmpty("ports"));
-        }
-        rule.ports = ports.clone();
-    }
-    updated(org, before, rule, ctx)
-}
 
-pub(super) fn delete(org: &OrgState, id: RuleId) -> Result<Vec<Event>, Refusal> {
-    find(org, id)?;
-    Ok(vec![Event::RuleDeleted { id }])
+    fn check(&self, _: Option<&Self>, _: &OrgState, _: &Context) -> Result<(), Refusal> {
+        for (field, length) in [("sources", self.sources.len()), ("destinations", self.destinations.len())] {
+            if length == 0 {
+                return Err(Refusal::ListEmpty(field));
+            }
+            bounded(field, length, LIST_MAX)?;
+        }
+        bounded("ports", self.ports.len(), LIST_MAX)?;
+        bounded("service_ids", self.service_ids.len(), LIST_MAX)?;
+        bounded("tags", self.tags.len(), TAGS_MAX)?;
+        bounded("schedule.days", self.schedule.as_ref().map_or(0, |schedule| schedule.days.len()), 7)?;
+        if !self.ports.is_empty() && !self.protocol.has_ports() {
+            return Err(Refusal::PortsWithoutProtocol);
+        }
+        let says_itself = !self.ports.is_empty() || self.protocol != Protocol::All;
+        if says_itself && !self.service_ids.is_empty() {
+            let cause = "service_ids stand in for protocol and ports; leave those out".to_owned();
+            return Err(Refusal::Invalid { field: "service_ids", cause });
+        }
+        for (field, negated, selectors) in [
+            ("sources_negated", self.sources_negated, &self.sources),
+            ("destinations_negated", self.destinations_negated, &self.destinations),
+        ] {
+            if negated && selectors.contains(&Selector::Any) {
+                return Err(Refusal::Invalid { field, cause: "all but any is nothing".to_owned() });
+            }
+        }
+        if self.sources_negated || self.destinations_negated {
+            return Ok(());
+        }
+        // What an object stands for may change; only literal addresses say that nothing can ever match.
+        let has = |list: &[Selector], ipv4: bool| {
+            list.iter().any(|selector| match selector {
+                Selector::Span(span) => span.is_ipv4() == ipv4,
+                Selector::Any | Selector::Address(_) | Selector::List(_) | Selector::Group(_) => true,
+            })
+        };
+        let common = [true, false].iter().any(|ipv4| has(&self.sources, *ipv4) && has(&self.destinations, *ipv4));
+        if common { Ok(()) } else { Err(Refusal::FamiliesDisjoint) }
+    }
 }
 
 /// Puts all rules into a new order; what keeps its place is not part of the event.
@@ -97,84 +82,4 @@ pub(super) fn order(org: &OrgState, order: &RuleOrder) -> Result<Vec<Event>, Ref
     let moved = places.filter(|(order, id)| org.rules.get(*id).is_some_and(|rule| rule.order != *order));
     let moved: Vec<MovedRule> = moved.map(|(order, id)| MovedRule { rule_id: *id, order }).collect();
     if moved.is_empty() { Ok(Vec::new()) } else { Ok(vec![Event::RulesReordered { moved }]) }
-}
-
-fn updated(org: &OrgState, before: &Rule, mut rule: Rule, ctx: &Context) -> Result<Vec<Event>, Refusal> {
-    check(org, &rule)?;
-    let changed = changed_fields(before, &rule);
-    if changed.is_empty() {
-        return Ok(Vec::new());
-    }
-    rule.revision = org.revision + 1;
-    rule.updated_at = ctx.now;
-    Ok(vec![Event::RuleUpdated { rule, changed }])
-}
-
-/// A rule with what its author wrote; the rest is for the caller to fill in.
-fn written(new: &NewRule) -> Rule {
-    let any = || vec![Address::Any];
-    Rule {
-        id: RuleId::new(schemas::id::Ulid::nil()),
-        revision: 0,
-        number: 0,
-        name: new.name.clone(),
-        description: new.description.clone(),
-        metadata: new.metadata.clone(),
-        enabled: new.enabled,
-        order: 0,
-        zone_from: new.zone_from.clone(),
-        zone_to: new.zone_to.clone(),
-        sources: new.sources.clone().unwrap_or_else(any),
-        destinations: new.destinations.clone().unwrap_or_else(any),
-        protocol: new.protocol,
-        ports: new.ports.clone().unwrap_or_default(),
-        action: new.action,
-        log: new.log,
-        created_at: chrono::DateTime::UNIX_EPOCH,
-        updated_at: chrono::DateTime::UNIX_EPOCH,
-    }
-}
-
-/// What holds for every rule of an org.
-fn check(org: &OrgState, rule: &Rule) -> Result<(), Refusal> {
-    if org.rule_names.get(&rule.name).is_some_and(|holder| *holder != rule.id) {
-        return Err(Refusal::NameTaken { kind: Kind::Rule, name: rule.name.to_string() });
-    }
-    zone_exists(org, "zone_from", &rule.zone_from)?;
-    zone_exists(org, "zone_to", &rule.zone_to)?;
-    let lengths =
-        [("sources", rule.sources.len()), ("destinations", rule.destinations.len()), ("ports", rule.ports.len())];
-    for (field, length) in lengths {
-        if length > LIST_MAX {
-            return Err(Refusal::ListTooLong { field, length, max: LIST_MAX });
-        }
-    }
-    for (field, length) in &lengths[..2] {
-        if *length == 0 {
-            return Err(Refusal::ListEmpty(field));
-        }
-    }
-    if !rule.ports.is_empty() && !rule.protocol.has_ports() {
-        return Err(Refusal::PortsWithoutProtocol);
-    }
-    let has = |list: &[Address], ipv4: bool| {
-        list.iter().any(|address| match address {
-            Address::Any => true,
-            Address::Span(span) => span.is_ipv4() == ipv4,
-        })
-    };
-    let common = [true, false].iter().any(|ipv4| has(&rule.sources, *ipv4) && has(&rule.destinations, *ipv4));
-    if common { Ok(()) } else { Err(Refusal::FamiliesDisjoint) }
-}
-
-pub(super) fn zone_exists(org: &OrgState, field: &'static str, zone: &ZoneName) -> Result<(), Refusal> {
-    if zone.is_local() || org.zone_names.contains_key(zone) {
-        return Ok(());
-    }
-    Err(Refusal::ZoneUnknown { field, zone: zone.to_string() })
-}
-
-fn find(org: &OrgState, id: RuleId) -> Result<&Rule, Refusal> {
-    let found = org.rules.get(&id).map(|rule| &**rule);
-    found.ok_or_else(|| Refusal::NotFound { kind: Kind::Rule, id: id.to_string() })
 }

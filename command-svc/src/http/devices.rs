@@ -7,10 +7,11 @@ use gate::{Caller, Path, Problem, ProblemBody, Write, WriteOptions};
 use schemas::access::{Role, Verb};
 use schemas::command::Command;
 use schemas::credential::{Credential, CredentialKey};
-use schemas::device::{Device, DevicePatch, Enrolled, Enrolment};
+use schemas::device::{Device, Enrolled, Enrolment};
 use schemas::event::SecretHash;
 use schemas::id::DeviceId;
 use schemas::reason::Reason;
+use serde_json::{Map, Value};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -20,7 +21,21 @@ use crate::refusal::Refusal;
 use crate::submission::{Accepted, Failure, Options, Origin};
 
 pub(super) fn router() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(enrol)).routes(routes!(update, delete))
+    OpenApiRouter::new().routes(routes!(enrol)).routes(routes!(approve))
+}
+
+/// Approves a device, so that it gets its ruleset. What is approved already stays so.
+#[utoipa::path(post, path = "/devices/{id}/approve", operation_id = "approve_device", tag = "devices",
+    params(("id" = DeviceId, Path), WriteOptions),
+    responses((status = 200, body = Device), (status = "default", body = ProblemBody)))]
+async fn approve(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<DeviceId>,
+    options: WriteOptions,
+) -> Result<Response, Problem> {
+    let approved = Map::from_iter([("approved".to_owned(), Value::Bool(true))]);
+    app.submit(caller, Verb::Update, options, Command::Patch(id.into(), approved)).await
 }
 
 /// Enrols a device. The setup key in the body is the credential; the same key pair gets the same device.
@@ -45,6 +60,7 @@ async fn enrol(State(app): State<App>, enrolment: Write<Enrolment>) -> Result<Re
         source_ip: None,
         role: Role::Viewer,
         user_id: None,
+        device_groups: None,
         operation: write.operation,
         traceparent: write.traceparent,
     };
@@ -57,28 +73,4 @@ async fn enrol(State(app): State<App>, enrolment: Write<Enrolment>) -> Result<Re
     let EnrolmentFacts { nats_urls, config_key } = app.enrolment;
     let enrolled = Enrolled { org, device, nats_urls, config_key };
     Ok(gate::positioned((StatusCode::CREATED, axum::Json(enrolled)).into_response(), answer.position))
-}
-
-/// Changes what is given of a device: its name, mode, or interfaces and their zones.
-#[utoipa::path(patch, path = "/devices/{id}", operation_id = "update_device", tag = "devices", params(("id" = DeviceId, Path), WriteOptions), request_body = DevicePatch,
-    responses((status = 200, body = Device), (status = "default", body = ProblemBody)))]
-async fn update(
-    State(app): State<App>,
-    caller: Caller,
-    Path(id): Path<DeviceId>,
-    patch: Write<DevicePatch>,
-) -> Result<Response, Problem> {
-    app.submit(caller, Verb::Update, patch.options, Command::UpdateDevice(id, patch.body)).await
-}
-
-/// Takes a device out of the org. Its connection ends at once, its key opens nothing any more.
-#[utoipa::path(delete, path = "/devices/{id}", operation_id = "delete_device", tag = "devices", params(("id" = DeviceId, Path), WriteOptions),
-    responses((status = 204), (status = "default", body = ProblemBody)))]
-async fn delete(
-    State(app): State<App>,
-    caller: Caller,
-    Path(id): Path<DeviceId>,
-    options: WriteOptions,
-) -> Result<Response, Problem> {
-    app.submit(caller, Verb::Delete, options, Command::DeleteDevice(id)).await
 }

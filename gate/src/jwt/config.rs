@@ -16,18 +16,25 @@ pub struct JwtConfig {
     /// The issuer whose JWTs are accepted, exactly as their iss claim has it; absent: no JWT is accepted
     #[arg(long, env = "NETKEEP_JWT_ISSUER")]
     pub jwt_issuer: Option<String>,
-    /// Where the issuer's keys are (a JWKS): a path or a URL
+    /// Where the issuer's keys are (a JWKS): a path or a URL; absent: where the issuer's own
+    /// /.well-known/openid-configuration says
     #[arg(long, env = "NETKEEP_JWT_JWKS")]
     pub jwt_jwks: Option<String>,
     /// Audiences of which a JWT must name one in aud; absent: a JWT that names an audience is refused
     #[arg(long, env = "NETKEEP_JWT_AUDIENCE", value_delimiter = ',')]
     pub jwt_audience: Vec<String>,
     /// Applications of which a JWT must name one in azp; absent: azp is not looked at
-    #[arg(long, env = "NETKEEP_JWT_AUTHORIZED_PARTIES", value_delimiter = ',')]
+    #[arg(long, alias = "jwt-azp", env = "NETKEEP_JWT_AUTHORIZED_PARTIES", value_delimiter = ',')]
     pub jwt_authorized_parties: Vec<String>,
+    /// The claim with the role, or with a list of words among which roles are; dots lead into objects
+    #[arg(long, env = "NETKEEP_JWT_ROLE_CLAIM", default_value = "role")]
+    pub jwt_role_claim: String,
     /// The most powerful role that a JWT can give
     #[arg(long, env = "NETKEEP_JWT_ROLE_MAX", default_value = "admin", value_parser = role)]
     pub jwt_role_max: Role,
+    /// Seconds by which the issuer's clock may differ from ours
+    #[arg(long, env = "NETKEEP_JWT_LEEWAY_S", default_value_t = 30, value_parser = clap::value_parser!(u64).range(..=300))]
+    pub jwt_leeway_s: u64,
     /// Seconds after which the keys are fetched again
     #[arg(long, env = "NETKEEP_JWT_JWKS_TTL_S", default_value_t = 300)]
     pub jwt_jwks_ttl_s: u64,
@@ -39,8 +46,8 @@ pub struct JwtConfig {
 /// The configuration of JWTs cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    #[error("--jwt-issuer needs --jwt-jwks: without the issuer's keys no JWT can be verified")]
-    IssuerWithoutJwks,
+    #[error("--jwt-issuer {0} is not a URL: say with --jwt-jwks where the keys are")]
+    IssuerWithoutJwks(String),
     #[error("{0} needs --jwt-issuer: it is not known whose JWTs to accept")]
     WithoutIssuer(&'static str),
     #[error("--jwt-jwks {url} is not a URL: {error}")]
@@ -60,9 +67,12 @@ impl JwtConfig {
         let given = |value: &Option<String>| value.clone().filter(|text| !text.trim().is_empty());
         let list = |values: &[String]| values.iter().filter(|text| !text.is_empty()).cloned().collect::<Vec<_>>();
         let (audiences, authorized_parties) = (list(&self.jwt_audience), list(&self.jwt_authorized_parties));
-        let (issuer, jwks) = match (given(&self.jwt_issuer), given(&self.jwt_jwks)) {
-            (Some(issuer), Some(jwks)) => (issuer, jwks),
-            (Some(_), None) => return Err(ConfigError::IssuerWithoutJwks),
+        let (issuer, source) = match (given(&self.jwt_issuer), given(&self.jwt_jwks)) {
+            (Some(issuer), Some(jwks)) => (issuer, JwksSource::parse(&jwks)?),
+            (Some(issuer), None) => {
+                let source = JwksSource::discovered(&issuer)?;
+                (issuer, source)
+            }
             (None, Some(_)) => return Err(ConfigError::WithoutIssuer("--jwt-jwks")),
             (None, None) if !audiences.is_empty() => return Err(ConfigError::WithoutIssuer("--jwt-audience")),
             (None, None) if !authorized_parties.is_empty() => {
@@ -70,7 +80,6 @@ impl JwtConfig {
             }
             (None, None) => return Ok(None),
         };
-        let source = JwksSource::parse(&jwks)?;
         if let JwksSource::File(path) = &source {
             let text = std::fs::read(path).map_err(|error| ConfigError::File { path: path.clone(), error })?;
             KeySet::parse(&text).map_err(|error| ConfigError::Keys { path: path.clone(), error })?;
@@ -78,8 +87,15 @@ impl JwtConfig {
         let ttl = Duration::from_secs(self.jwt_jwks_ttl_s);
         let interval_min = Duration::from_secs(self.jwt_jwks_interval_min_s);
         let jwks = Jwks::new(source, ttl, interval_min)?;
-        let role_max = self.jwt_role_max;
-        Ok(Some(JwtVerifier(Arc::new(Inner { issuer, audiences, authorized_parties, role_max, jwks }))))
+        Ok(Some(JwtVerifier(Arc::new(Inner {
+            issuer,
+            audiences,
+            authorized_parties,
+            role_max: self.jwt_role_max,
+            role_claim: self.jwt_role_claim.clone(),
+            leeway_s: self.jwt_leeway_s,
+            jwks,
+        }))))
     }
 }
 

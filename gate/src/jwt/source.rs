@@ -15,6 +15,7 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use super::ConfigError;
+use super::discovery::{document_url, keys_url};
 use super::keys::{KeySet, Lookup};
 use crate::problem::Problem;
 
@@ -26,6 +27,11 @@ const JWKS_BYTES_MAX: usize = 1024 * 1024;
 pub enum JwksSource {
     File(PathBuf),
     Url(Url),
+    /// The issuer itself says at `document` where its keys are.
+    Issuer {
+        issuer: String,
+        document: Url,
+    },
 }
 
 /// The keys of an issuer, fetched when they are needed.
@@ -55,17 +61,29 @@ impl JwksSource {
         }
         let bad = |error: String| ConfigError::Url { url: text.to_owned(), error };
         let url = Url::parse(text).map_err(|error| bad(error.to_string()))?;
-        if url.scheme() == "http" && !is_local(&url) {
-            tracing::warn!("the keys of the JWT issuer come over plain HTTP: who is on the way can forge JWTs");
-        }
+        warn_if_plain(&url);
         Ok(Self::Url(url))
+    }
+
+    /// Where the issuer itself says.
+    pub(super) fn discovered(issuer: &str) -> Result<Self, ConfigError> {
+        let document = document_url(issuer).ok_or_else(|| ConfigError::IssuerWithoutJwks(issuer.to_owned()))?;
+        warn_if_plain(&document);
+        Ok(Self::Issuer { issuer: issuer.to_owned(), document })
+    }
+
+    fn url(&self) -> Option<&Url> {
+        match self {
+            Self::File(_) => None,
+            Self::Url(url) | Self::Issuer { document: url, .. } => Some(url),
+        }
     }
 }
 
 impl Jwks {
     pub(super) fn new(source: JwksSource, ttl: Duration, interval_min: Duration) -> Result<Self, reqwest::Error> {
         let client = Client::builder().timeout(FETCH_TIMEOUT).redirect(Policy::none());
-        let direct = matches!(&source, JwksSource::Url(url) if is_local(url));
+        let direct = source.url().is_some_and(is_local);
         let client = if direct { client.no_proxy() } else { client }.build()?;
         let (known, fetching) = (RwLock::default(), Mutex::default());
         Ok(Self { source, client, ttl, interval_min, known, fetching })
@@ -118,6 +136,11 @@ impl Jwks {
         let text = match &self.source {
             JwksSource::File(path) => read_file(path).await?,
             JwksSource::Url(url) => self.download(url).await?,
+            // Asked anew each time: an issuer may move its keys.
+            JwksSource::Issuer { issuer, document } => {
+                let keys = keys_url(&self.download(document).await?, issuer)?;
+                self.download(&keys).await?
+            }
         };
         KeySet::parse(&text)
     }
@@ -151,7 +174,13 @@ impl Jwks {
     }
 }
 
-fn is_local(url: &Url) -> bool {
+fn warn_if_plain(url: &Url) {
+    if url.scheme() == "http" && !is_local(url) {
+        tracing::warn!("the keys of the JWT issuer come over plain HTTP: who is on the way can forge JWTs");
+    }
+}
+
+pub(super) fn is_local(url: &Url) -> bool {
     matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"))
 }
 

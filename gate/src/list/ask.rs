@@ -1,24 +1,20 @@
 //! What a caller asks of a list: which page, in which order, and which items.
 
-use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use axum::extract::{FromRequestParts, OriginalUri};
-use axum::http::Uri;
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, Uri};
 use schemas::reason::Reason;
-use serde_json::Value;
-use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
-use utoipa::openapi::schema::{ObjectBuilder, Type};
 
-use super::{Fields, compare};
 use crate::problem::Problem;
 use crate::query;
 
 pub const PER_PAGE_DEFAULT: usize = 50;
 pub const PER_PAGE_MAX: usize = 100;
 const FILTERS_MAX: usize = 20;
+const SORT_KEYS_MAX: usize = 8;
 
 /// Which part of the list is shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,22 +25,28 @@ pub enum Cut {
     Newest { limit: usize, before_id: Option<String> },
 }
 
-/// By which field the list is ordered.
+/// A field by which the list is ordered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sort {
     pub field: String,
     pub descending: bool,
 }
 
-/// The query parameters of a list. What is neither `page`, `per_page` (or `page_size`), `limit`, `before_id` nor `sort`
-/// is a filter: a field and the value that it must have.
+/// The query parameters of a list. What is neither `page`, `per_page` (or `page_size`), `limit`, `before_id`, `sort`,
+/// `filter` nor `fields` is a field and the value that it must have.
+///
+/// A handler that cuts its pages itself refuses what it leaves in [`filters`](Self::filters); `filter` and `fields` are
+/// there too, so that none of them is passed over.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListQuery {
     cut: Cut,
-    sort: Option<Sort>,
+    sort: Vec<Sort>,
     filters: BTreeMap<String, String>,
     path: String,
     pairs: Vec<(String, String)>,
+    /// Scheme and host of the server, as the caller calls it; empty where the caller does not say.
+    server: String,
+    sized: bool,
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for ListQuery {
@@ -52,8 +54,17 @@ impl<S: Send + Sync> FromRequestParts<S> for ListQuery {
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
         let original = parts.extensions.get::<OriginalUri>().map_or(&parts.uri, |uri| &uri.0);
-        Self::parse(original)
+        let mut query = Self::parse(original)?;
+        query.server = server(&parts.headers);
+        Ok(query)
     }
+}
+
+/// Scheme and host as the caller sees them: links in answers lead back to where the question came from.
+fn server(headers: &HeaderMap) -> String {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let scheme = if text("x-forwarded-proto") == Some("https") { "https" } else { "http" };
+    text("host").map(|host| format!("{scheme}://{host}")).unwrap_or_default()
 }
 
 impl ListQuery {
@@ -61,26 +72,30 @@ impl ListQuery {
     pub fn parse(uri: &Uri) -> Result<Self, Problem> {
         let pairs = query::pairs(uri)?;
         let mut given: BTreeMap<String, String> = pairs.iter().cloned().collect();
-        let sort = given.remove("sort").map(|text| Sort::parse(&text)).transpose()?;
+        let sort = given.remove("sort").map(|text| Sort::parse(&text)).transpose()?.unwrap_or_default();
+        let sized = given.contains_key("page_size");
         let cut = cut(&mut given)?;
-        if sort.is_some() && matches!(cut, Cut::Newest { .. }) {
+        if !sort.is_empty() && matches!(cut, Cut::Newest { .. }) {
             return Err(invalid("sort", "limit and before_id show the newest first: leave sort out, or use page"));
         }
         if given.len() > FILTERS_MAX {
             let message = format!("a list takes at most {FILTERS_MAX} filters");
             return Err(Problem::new(Reason::QueryInvalid, message));
         }
-        Ok(Self { cut, sort, filters: given, path: uri.path().to_owned(), pairs })
+        let path = uri.path().to_owned();
+        Ok(Self { cut, sort, filters: given, path, pairs, server: String::new(), sized })
     }
 
     pub fn cut(&self) -> &Cut {
         &self.cut
     }
 
-    pub fn sort(&self) -> Option<&Sort> {
-        self.sort.as_ref()
+    /// The fields to order by, the first before the others; none for the list's own order.
+    pub fn sort(&self) -> &[Sort] {
+        &self.sort
     }
 
+    /// The parameters that are not about pages and order: `filter`, `fields`, and fields with their values.
     pub fn filters(&self) -> &BTreeMap<String, String> {
         &self.filters
     }
@@ -90,23 +105,21 @@ impl ListQuery {
         self.filters.remove(name)
     }
 
-    /// Refuses filters and orders by fields that the items do not have.
-    pub(super) fn check(&self, fields: &Fields) -> Result<(), Problem> {
-        let unknown = |name: &str| {
-            let message = format!("there is no field {name} to filter or sort by; there are {}", fields.names());
-            invalid(name, &message)
-        };
-        if let Some(name) = self.filters.keys().find(|name| !fields.contains(name)) {
-            return Err(unknown(name));
-        }
-        match &self.sort {
-            Some(sort) if !fields.contains(&sort.field) => Err(unknown(&sort.field).field("sort")),
-            _ => Ok(()),
-        }
+    /// Whether the caller counts in `page_size`: then the answer counts in `total_records`, too.
+    pub(super) fn is_sized(&self) -> bool {
+        self.sized
     }
 
-    pub(super) fn lets_through(&self, item: &Value) -> bool {
-        self.filters.iter().all(|(field, wanted)| compare::matches(item.get(field), wanted))
+    /// The question itself, as a whole URI.
+    pub(super) fn uri(&self) -> String {
+        let mut uri = format!("{}{}?", self.server, self.path);
+        self.pairs.iter().for_each(|(name, value)| add(&mut uri, name, value));
+        uri
+    }
+
+    /// A path of this server as a whole URI.
+    pub(super) fn whole(&self, path: &str) -> String {
+        format!("{}{path}", self.server)
     }
 
     /// The same question with one parameter changed.
@@ -114,29 +127,24 @@ impl ListQuery {
         let mut uri = format!("{}?", self.path);
         let kept = self.pairs.iter().filter(|(other, _)| other != name);
         for (name, value) in kept.map(|(name, value)| (name.as_str(), value.as_str())).chain([(name, value)]) {
-            if !uri.ends_with('?') {
-                uri.push('&');
-            }
-            encode(&mut uri, name);
-            uri.push('=');
-            encode(&mut uri, value);
+            add(&mut uri, name, value);
         }
         uri
     }
 }
 
 impl Sort {
-    fn parse(text: &str) -> Result<Self, Problem> {
-        let (field, descending) = text.strip_prefix('-').map_or((text, false), |field| (field, true));
-        if field.is_empty() {
-            return Err(invalid("sort", "sort names a field, with - before it to turn the order round"));
+    fn parse(text: &str) -> Result<Vec<Self>, Problem> {
+        let keys = text.split(',').map(|key| {
+            let (field, descending) = key.strip_prefix('-').map_or((key, false), |field| (field, true));
+            Self { field: field.to_owned(), descending }
+        });
+        let keys: Vec<Self> = keys.take(SORT_KEYS_MAX + 1).collect();
+        if keys.len() > SORT_KEYS_MAX || keys.iter().any(|key| key.field.is_empty()) {
+            let message = format!("sort names up to {SORT_KEYS_MAX} fields, with - before one to turn it round");
+            return Err(invalid("sort", &message));
         }
-        Ok(Self { field: field.to_owned(), descending })
-    }
-
-    pub(super) fn order(&self, one: &Value, other: &Value) -> Ordering {
-        let order = compare::order(one.get(&self.field), other.get(&self.field));
-        if self.descending { order.reverse() } else { order }
+        Ok(keys)
     }
 }
 
@@ -155,7 +163,7 @@ fn cut(given: &mut BTreeMap<String, String>) -> Result<Cut, Problem> {
         let name = if limit.is_some() { "limit" } else { "before_id" };
         return Err(invalid(name, "use either page and per_page, or limit and before_id"));
     }
-    Ok(Cut::Newest { limit: limit.unwrap_or(PER_PAGE_DEFAULT), before_id })
+    Ok(Cut::Newest { limit: limit.unwrap_or(PER_PAGE_MAX), before_id })
 }
 
 fn number(given: &mut BTreeMap<String, String>, name: &str, max: usize) -> Result<Option<usize>, Problem> {
@@ -167,8 +175,17 @@ fn number(given: &mut BTreeMap<String, String>, name: &str, max: usize) -> Resul
     }
 }
 
-fn invalid(name: &str, message: &str) -> Problem {
+pub(super) fn invalid(name: &str, message: &str) -> Problem {
     Problem::new(Reason::QueryInvalid, message).field(name)
+}
+
+fn add(uri: &mut String, name: &str, value: &str) {
+    if !uri.ends_with('?') {
+        uri.push('&');
+    }
+    encode(uri, name);
+    uri.push('=');
+    encode(uri, value);
 }
 
 fn encode(uri: &mut String, text: &str) {
@@ -178,25 +195,5 @@ fn encode(uri: &mut String, text: &str) {
         } else {
             let _ = write!(uri, "%{byte:02X}");
         }
-    }
-}
-
-impl utoipa::IntoParams for ListQuery {
-    fn into_params(_place: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
-        let parameter = |name: &str, kind: Type, description: &str| {
-            ParameterBuilder::new()
-                .name(name)
-                .parameter_in(ParameterIn::Query)
-                .description(Some(description))
-                .schema(Some(ObjectBuilder::new().schema_type(kind)))
-                .build()
-        };
-        vec![
-            parameter("page", Type::Integer, "Which page, from 1"),
-            parameter("per_page", Type::Integer, "How many on a page, 1 to 100; also page_size. 50 if absent"),
-            parameter("limit", Type::Integer, "The newest so many, 1 to 100; not together with page"),
-            parameter("before_id", Type::String, "Only what is older than the one with this id, newest first"),
-            parameter("sort", Type::String, "A field to order by; with - before it the other way round"),
-        ]
     }
 }

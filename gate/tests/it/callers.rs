@@ -1,10 +1,11 @@
 //! API tokens, and what their roles allow.
 
 use chrono::{TimeDelta, Utc};
+use gate::{OrgFacts, UserFacts};
 use schemas::access::Role;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::rig::{Rig, key, refused};
+use crate::rig::{OWNER, Rig, TOKEN, api_token, key, refused};
 
 #[tokio::test]
 async fn without_credentials_nobody_enters() {
@@ -72,4 +73,69 @@ async fn a_role_forbids_what_it_does_not_allow() {
 async fn jwts_need_an_issuer() {
     let rig = Rig::start().await;
     assert_eq!(refused(rig.get("/api/v1/whoami").bearer_auth("e30.e30.e30")).await["reason"], "JWT_NOT_ACCEPTED");
+}
+
+#[tokio::test]
+async fn a_revoked_token_is_told_from_an_unknown_one() {
+    let rig = Rig::start().await;
+    let token = rig.token(Role::Owner, None);
+    rig.keyring.change(&TOKEN, api_token(Role::Owner, None, Vec::new(), true));
+    assert_eq!(refused(rig.get("/api/v1/whoami").bearer_auth(&token)).await["reason"], "TOKEN_REVOKED");
+    // What was deleted does not come back by a change.
+    rig.keyring.remove(&key(&token));
+    rig.keyring.change(&TOKEN, api_token(Role::Owner, None, Vec::new(), false));
+    assert_eq!(refused(rig.get("/api/v1/whoami").bearer_auth(&token)).await["reason"], "TOKEN_UNKNOWN");
+}
+
+#[tokio::test]
+async fn a_token_may_no_more_than_its_scopes() {
+    let rig = Rig::start().await;
+    let token = rig.token(Role::Operator, None);
+    let create = || {
+        let rule = json!({"name": "a", "zone_from": "WAN", "zone_to": "LAN", "action": "drop"});
+        rig.request("POST", "/api/v1/things").bearer_auth(&token).json(&rule)
+    };
+    assert_eq!(create().send().await.unwrap().status(), 201);
+    let scopes = serde_json::from_value(json!([{"verbs": ["read"]}, {"kinds": ["zone"]}])).unwrap();
+    rig.keyring.change(&TOKEN, api_token(Role::Operator, None, scopes, false));
+    let error = refused(create()).await;
+    assert_eq!(error["reason"], "SCOPE_FORBIDS");
+    assert_eq!(error["message"], "no scope of the token covers create of a resource of kind rule");
+    let who: Value = rig.get("/api/v1/whoami").bearer_auth(&token).send().await.unwrap().json().await.unwrap();
+    assert_eq!(who["scopes"][1]["kinds"], json!(["zone"]));
+}
+
+#[tokio::test]
+async fn a_token_may_no_more_than_its_owner() {
+    let rig = Rig::start().await;
+    let token = rig.token(Role::Admin, None);
+    let who = || rig.get("/api/v1/whoami").bearer_auth(&token);
+    rig.keyring.set_user(OWNER, UserFacts { role: Role::Viewer, blocked: false });
+    assert_eq!(who().send().await.unwrap().json::<Value>().await.unwrap()["role"], "viewer");
+    rig.keyring.set_user(OWNER, UserFacts { role: Role::Owner, blocked: false });
+    assert_eq!(who().send().await.unwrap().json::<Value>().await.unwrap()["role"], "admin");
+    rig.keyring.set_user(OWNER, UserFacts { role: Role::Owner, blocked: true });
+    assert_eq!(refused(who()).await["reason"], "USER_BLOCKED");
+    rig.keyring.remove_user(&OWNER);
+    assert_eq!(who().send().await.unwrap().status(), 200);
+}
+
+#[tokio::test]
+async fn an_org_may_say_where_calls_come_from() {
+    let rig = Rig::start().await;
+    let token = rig.token(Role::Owner, None);
+    let who = || rig.get("/api/v1/whoami").bearer_auth(&token);
+    let sources = |text: &str| OrgFacts { api_sources: vec![text.parse().unwrap()], ..OrgFacts::default() };
+    rig.org(sources("192.0.2.0/24"));
+    let response = who().send().await.unwrap();
+    // Who is elsewhere learns nothing of the org.
+    assert!(response.headers().get("x-ratelimit-limit").is_none());
+    let error = refused(who()).await;
+    assert_eq!((error["reason"].as_str(), error["code"].as_str()), (Some("SOURCE_IP_FORBIDDEN"), Some("FORBIDDEN")));
+    // Nor does who has no credentials learn that there is a list.
+    assert_eq!(refused(rig.get("/api/v1/whoami").bearer_auth("nk_nobody")).await["reason"], "TOKEN_UNKNOWN");
+    rig.org(sources("127.0.0.0/8"));
+    assert_eq!(who().send().await.unwrap().status(), 200);
+    rig.org(OrgFacts::default());
+    assert_eq!(who().send().await.unwrap().status(), 200);
 }

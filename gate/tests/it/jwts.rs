@@ -72,6 +72,8 @@ pub(crate) fn config(jwks: &str) -> JwtConfig {
         jwt_jwks: Some(jwks.to_owned()),
         jwt_audience: Vec::new(),
         jwt_authorized_parties: Vec::new(),
+        jwt_role_claim: "role".to_owned(),
+        jwt_leeway_s: 30,
         jwt_role_max: Role::Admin,
         jwt_jwks_ttl_s: 300,
         jwt_jwks_interval_min_s: 0,
@@ -79,7 +81,7 @@ pub(crate) fn config(jwks: &str) -> JwtConfig {
 }
 
 /// A server that accepts JWTs, with the keys in a file.
-async fn rig(change: impl FnOnce(&mut JwtConfig)) -> (Rig, tempfile::TempDir) {
+pub(crate) async fn rig(change: impl FnOnce(&mut JwtConfig)) -> (Rig, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("jwks.json");
     std::fs::write(&path, jwks(&["a", "pss", "short", "ec", "ed"])).unwrap();
@@ -237,4 +239,29 @@ async fn a_jwt_that_names_no_key_gets_the_only_one_of_its_algorithm() {
     let (rig, _folder) = rig(|_| {}).await;
     let header = Header::new(Algorithm::ES256);
     who(&rig, &encode(&header, &claims(json!({})), &EncodingKey::from_ec_pem(EC).unwrap()).unwrap()).await;
+}
+
+#[tokio::test]
+async fn the_role_is_in_the_claim_that_is_configured() {
+    let (rig, _folder) = rig(|config| config.jwt_role_claim = "realm_access.roles".to_owned()).await;
+    let token = signer("a").sign(&claims(json!({"realm_access": {"roles": ["offline", "auditor"]}, "role": "admin"})));
+    assert_eq!(who(&rig, &token).await["role"], "auditor");
+    assert_eq!(who(&rig, &signer("a").sign(&claims(json!({"role": "admin"})))).await["role"], "viewer");
+}
+
+#[tokio::test]
+async fn the_org_limits_where_jwts_come_from_too() {
+    let (rig, _folder) = rig(|_| {}).await;
+    let token = signer("a").sign(&claims(json!({})));
+    let sources = vec!["2001:db8::/32".parse().unwrap()];
+    rig.org(gate::OrgFacts { api_sources: sources, ..gate::OrgFacts::default() });
+    assert_eq!(refused(rig.get("/api/v1/whoami").bearer_auth(&token)).await["reason"], "SOURCE_IP_FORBIDDEN");
+}
+
+#[tokio::test]
+async fn the_leeway_is_configured() {
+    let (rig, _folder) = rig(|config| config.jwt_leeway_s = 0).await;
+    let now = get_current_timestamp();
+    let token = signer("a").sign(&claims(json!({"iat": now - 900, "exp": now - 15})));
+    assert_eq!(refused(rig.get("/api/v1/whoami").bearer_auth(&token)).await["reason"], "TOKEN_EXPIRED");
 }

@@ -150,8 +150,8 @@ fn a_configuration_that_says_half_is_refused() {
     let empty = JwtConfig { jwt_issuer: Some(String::new()), jwt_jwks: Some(String::new()), ..nothing.clone() };
     assert!(empty.verifier().unwrap().is_none());
     let refused = |config: JwtConfig| config.verifier().unwrap_err();
-    let issuer = JwtConfig { jwt_jwks: None, ..config("") };
-    assert!(matches!(refused(issuer), ConfigError::IssuerWithoutJwks));
+    let issuer = JwtConfig { jwt_issuer: Some("netkeep".to_owned()), jwt_jwks: None, ..config("") };
+    assert!(matches!(refused(issuer), ConfigError::IssuerWithoutJwks(_)));
     let keys = JwtConfig { jwt_issuer: None, ..config("/keys") };
     assert!(matches!(refused(keys), ConfigError::WithoutIssuer("--jwt-jwks")));
     let audience = JwtConfig { jwt_audience: vec!["netkeep".to_owned()], ..nothing };
@@ -162,4 +162,38 @@ fn a_configuration_that_says_half_is_refused() {
     let path = folder.path().join("jwks.json");
     std::fs::write(&path, r#"{"keys": []}"#).unwrap();
     assert!(matches!(refused(config(path.to_str().unwrap())), ConfigError::Keys { .. }));
+}
+
+/// An issuer that says itself where its keys are.
+async fn discoverable(issuer_says: impl Fn(&str) -> serde_json::Value) -> (String, Issuer) {
+    let keys = Issuer::start(&["a"]).await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let issuer = format!("http://{}/realms/acme", listener.local_addr().unwrap());
+    let document = issuer_says(&issuer).to_string().replace("KEYS", &keys.url);
+    let router = Router::new().route("/realms/acme/.well-known/openid-configuration", get(move || async { document }));
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    (issuer, keys)
+}
+
+async fn enters_of(issuer: &str) -> reqwest::Response {
+    let discovered = JwtConfig { jwt_issuer: Some(issuer.to_owned()), jwt_jwks: None, ..config("") };
+    let rig = rig(&discovered).await;
+    let token = signer("a").sign(&claims(json!({"iss": issuer})));
+    rig.get("/api/v1/whoami").bearer_auth(token).send().await.unwrap()
+}
+
+#[tokio::test]
+async fn an_issuer_says_itself_where_its_keys_are() {
+    let (issuer, keys) = discoverable(|issuer| json!({"issuer": issuer, "jwks_uri": "KEYS"})).await;
+    assert_eq!(enters_of(&issuer).await.status(), 200);
+    assert_eq!(keys.asked(), 1);
+}
+
+#[tokio::test]
+async fn a_document_of_another_issuer_leads_to_no_keys() {
+    for document in [json!({"issuer": "http://other.example", "jwks_uri": "KEYS"}), json!({"jwks_uri": "KEYS"})] {
+        let (issuer, keys) = discoverable(|_| document.clone()).await;
+        assert_eq!(enters_of(&issuer).await.status(), 503);
+        assert_eq!(keys.asked(), 0);
+    }
 }

@@ -8,10 +8,10 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use chrono::{DateTime, Utc};
 use gate::{
-    Caller, Fields, Gate, GateConfig, IfNoneMatch, Json, JwtVerifier, Keyring, ListQuery, Min, Path, Problem, Query,
-    Write, WriteOptions, list, openapi, positioned,
+    Caller, Fields, Gate, GateConfig, IfNoneMatch, Json, JwtVerifier, Keyring, ListQuery, Min, NdJson, OrgFacts, Path,
+    Problem, Query, Write, WriteOptions, list, openapi, positioned,
 };
-use schemas::access::{Role, Verb};
+use schemas::access::{Role, Scope, Verb};
 use schemas::credential::{Credential, CredentialKey};
 use schemas::event::SecretHash;
 use schemas::id::{ApiTokenId, RuleId, SetupKeyId, Ulid, UserId};
@@ -33,6 +33,7 @@ pub(crate) struct Rig {
     pub(crate) entered: Arc<Notify>,
     pub(crate) released: Arc<Notify>,
     pub(crate) server: JoinHandle<std::io::Result<()>>,
+    pub(crate) gate: Gate,
     client: reqwest::Client,
 }
 
@@ -57,16 +58,27 @@ impl Rig {
     }
 
     pub(crate) async fn with(jwt: Option<JwtVerifier>, drain: Duration) -> Self {
+        // Tests of credentials that do not hold send many.
+        let config = GateConfig { limits: vec!["auth.per_minute=1000".to_owned()], ..GateConfig::default() };
+        Self::build(jwt, drain, &config).await
+    }
+
+    pub(crate) async fn configured(config: &GateConfig) -> Self {
+        Self::build(None, Duration::from_secs(5), config).await
+    }
+
+    async fn build(jwt: Option<JwtVerifier>, drain: Duration, config: &GateConfig) -> Self {
         let (keyring, stop) = (Keyring::default(), CancellationToken::new());
         let (entered, released) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
-        let gate = Gate::new(keyring.clone(), jwt, GateConfig::default());
-        let router =
-            openapi::mount(api().with_state(App { gate, entered: entered.clone(), released: released.clone() }));
+        let gate = Gate::new(keyring.clone(), jwt, config).unwrap();
+        let app = App { gate: gate.clone(), entered: entered.clone(), released: released.clone() };
+        let router = openapi::mount(api().with_state(app));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
-        let server = tokio::spawn(gate::serve(listener, router, stop.clone(), drain));
-        Self { url, keyring, stop, entered, released, server, client }
+        let (front, stopped) = (gate.clone(), stop.clone());
+        let server = tokio::spawn(async move { gate::serve(listener, router, &front, stopped, drain).await });
+        Self { url, keyring, stop, entered, released, server, gate, client }
     }
 
     pub(crate) fn request(&self, method: &str, path: &str) -> reqwest::RequestBuilder {
@@ -80,23 +92,32 @@ impl Rig {
     /// Lets a token in and returns it.
     pub(crate) fn token(&self, role: Role, expires_at: Option<DateTime<Utc>>) -> String {
         let token = format!("nk_{role:?}_{}", expires_at.is_some());
-        self.keyring.put(
-            key(&token),
-            Credential::ApiToken {
-                org: "acme".parse().unwrap(),
-                id: ApiTokenId::new(Ulid::from_parts(1, 1)),
-                owner_id: UserId::new(Ulid::from_parts(1, 2)),
-                role,
-                expires_at,
-            },
-        );
+        self.keyring.put(key(&token), api_token(role, expires_at, Vec::new(), false));
         token
+    }
+
+    /// Says what the org of all tokens is like.
+    pub(crate) fn org(&self, facts: OrgFacts) {
+        self.keyring.set_org(&"acme".parse().unwrap(), facts);
     }
 
     pub(crate) fn setup_key(&self, secret: &str) {
         let id = SetupKeyId::new(Ulid::from_parts(1, 3));
         self.keyring.put(key(secret), Credential::SetupKey { org: "acme".parse().unwrap(), id });
     }
+}
+
+pub(crate) const TOKEN: ApiTokenId = ApiTokenId::new(Ulid::from_parts(1, 1));
+pub(crate) const OWNER: UserId = UserId::new(Ulid::from_parts(1, 2));
+
+pub(crate) fn api_token(
+    role: Role,
+    expires_at: Option<DateTime<Utc>>,
+    scopes: Vec<Scope>,
+    revoked: bool,
+) -> Credential {
+    let org = "acme".parse().unwrap();
+    Credential::ApiToken { org, id: TOKEN, owner_id: OWNER, role, expires_at, scopes, revoked }
 }
 
 pub(crate) fn key(secret: &str) -> CredentialKey {
@@ -135,13 +156,53 @@ fn api() -> OpenApiRouter<App> {
         .routes(routes!(fails))
         .routes(routes!(waits))
         .routes(routes!(echo))
+        .routes(routes!(traffic))
+        .routes(routes!(stream))
+        .routes(routes!(text))
+        .routes(routes!(live))
+        .routes(routes!(lines))
+}
+
+#[utoipa::path(get, path = "/traffic/logs", responses((status = 200)))]
+async fn traffic(caller: Caller) -> Json<Value> {
+    Json(json!({"org": caller.org}))
+}
+
+/// Holds one of the org's streams until it is let go.
+#[utoipa::path(get, path = "/stream", responses((status = 200)))]
+async fn stream(State(app): State<App>, caller: Caller) -> Result<Json<&'static str>, Problem> {
+    let _slot = app.gate.limits().stream(&caller.org)?;
+    app.entered.notify_one();
+    app.released.notified().await;
+    Ok(Json("done"))
+}
+
+#[derive(serde::Deserialize, utoipa::IntoParams)]
+struct Size {
+    words: usize,
+}
+
+#[utoipa::path(get, path = "/text", params(Size), responses((status = 200)))]
+async fn text(Query(size): Query<Size>) -> Json<String> {
+    Json("netkeep ".repeat(size.words))
+}
+
+#[utoipa::path(get, path = "/live", responses((status = 200)))]
+async fn live() -> Response {
+    let body = format!("data: {}\n\n", "x".repeat(5_000));
+    axum::response::IntoResponse::into_response(([("content-type", "text/event-stream")], body))
+}
+
+#[utoipa::path(post, path = "/lines", request_body = Value, responses((status = 200)))]
+async fn lines(NdJson(lines): NdJson<Value>) -> Json<usize> {
+    Json(lines.len())
 }
 
 #[utoipa::path(get, path = "/whoami", responses((status = 200)))]
 async fn whoami(caller: Caller) -> Json<Value> {
     Json(json!({
         "org": caller.org, "actor": caller.actor, "user_id": caller.user_id, "credential": caller.credential,
-        "role": caller.role, "source_ip": caller.source_ip,
+        "role": caller.role, "source_ip": caller.source_ip, "scopes": caller.token_scopes.as_deref(),
     }))
 }
 

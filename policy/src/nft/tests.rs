@@ -1,6 +1,7 @@
 //! Whole scripts as they are given to nft, and the names that the agent reads back.
 
 use proptest::prelude::*;
+use schemas::config::RulesetDefault;
 
 use super::*;
 use crate::generated;
@@ -247,6 +248,106 @@ fn a_default_that_denies_holds_between_all_zones() {
 }
 
 #[test]
+fn what_only_logs_returns_and_what_zones_default_to_is_a_rule() {
+    let mut ruleset = generated::ruleset(&[
+        "any LAN 10.0.0.0/8 any tcp - accept log log-only",
+        "WAN LAN !10.0.0.0/8 any all - drop",
+        "any any any any tcp 80 accept",
+    ]);
+    ruleset.zones.remove(0);
+    let default = |number: u32, from: &str, to: &str, action, log| RulesetDefault {
+        id: schemas::id::ZonePolicyId::default().into(),
+        number,
+        zone_from: generated::zone(from),
+        zone_to: generated::zone(to),
+        action,
+        log,
+    };
+    ruleset.defaults =
+        vec![default(7, "WAN", "LAN", Action::Drop, true), default(8, "LAN", "LOCAL", Action::Accept, false)];
+    let script = script(&ruleset, Mode::Enforce, &Options::default());
+    let shown = ["rule_1", "rule_7", "pair.", "from.WAN"].map(|name| chains(&script, name)).join("\n");
+    insta::assert_snapshot!(shown, @r#"
+    chain rule_1 {
+    	counter name "rule_1"
+    	limit rate 10/second burst 20 packets log prefix "netkeep rule_1 " level info
+    }
+    chain rule_7 {
+    	counter name "rule_7"
+    	limit rate 10/second burst 20 packets log prefix "netkeep rule_7 " level info
+    	ct mark set 7 log prefix "nk:7:d" group 0 snaplen 128 drop
+    }
+    chain pair.LAN.LAN {
+    	ip saddr . meta l4proto vmap {
+    		10.0.0.0/8 . 6 : jump rule_1
+    	}
+    	meta l4proto . th dport vmap {
+    		6 . 80 : goto rule_3
+    	}
+    }
+    chain pair.LAN.WAN {
+    	meta l4proto . th dport vmap {
+    		6 . 80 : goto rule_3
+    	}
+    }
+    chain pair.LAN.LOCAL {
+    	meta l4proto . th dport vmap {
+    		6 . 80 : goto rule_3
+    	}
+    	goto rule_8
+    }
+    chain pair.WAN.LAN {
+    	ip saddr . meta l4proto vmap {
+    		10.0.0.0/8 . 6 : jump rule_1
+    	}
+    	ip saddr vmap {
+    		0.0.0.0-9.255.255.255 : goto rule_2,
+    		11.0.0.0-255.255.255.255 : goto rule_2
+    	}
+    	meta nfproto vmap {
+    		ipv6 : goto rule_2
+    	}
+    	meta l4proto . th dport vmap {
+    		6 . 80 : goto rule_3
+    	}
+    	goto rule_7
+    }
+    chain from.WAN {
+    	oifname vmap {
+    		"lan0" : goto pair.WAN.LAN,
+    		"wan0" : goto pair.LAN.WAN
+    	}
+    }
+    "#);
+}
+
+#[test]
+fn rules_that_name_the_same_large_set_share_it() {
+    let mut ruleset = generated::ruleset(&[
+        "WAN LAN #1 any tcp 80 accept",
+        "WAN LAN #1,10.0.0.1 any all - drop",
+        "WAN LAN any !#1 all - reject",
+    ]);
+    let hosts = (0..300u32).map(|n| std::net::Ipv4Addr::from(0x0a00_0100 + 2 * n).into());
+    ruleset.sets = vec![generated::set_of(1, hosts.filter_map(|ip| schemas::address::Span::new(ip, ip)).collect())];
+    let script = script(&ruleset, Mode::Enforce, &Options::default());
+    assert_eq!(script.matches("\tset addresses_").count(), 2, "the set and what is not in it");
+    insta::assert_snapshot!(chains(&script, "pair."), @r#"
+    chain pair.WAN.LAN {
+    	ip saddr @addresses_1 meta l4proto 6 th dport { 80 } goto rule_1
+    	ip saddr @addresses_1 goto rule_2
+    	ip saddr vmap {
+    		10.0.0.1 : goto rule_2
+    	}
+    	ip daddr @addresses_2 goto rule_3
+    	meta nfproto vmap {
+    		ipv6 : goto rule_3
+    	}
+    }
+    "#);
+}
+
+#[test]
 fn an_interface_in_two_zones_is_in_the_first() {
     let mut ruleset = generated::ruleset(&["WAN LAN any any all - drop"]);
     ruleset.zones[1].interfaces.extend(["wan0", "dmz0"].map(|name| name.parse().expect("an interface name")));
@@ -269,8 +370,8 @@ proptest! {
     fn equal_rulesets_give_equal_scripts(ruleset in generated::rulesets()) {
         let once = script(&ruleset, Mode::Enforce, &options());
         prop_assert_eq!(&once, &script(&ruleset.clone(), Mode::Enforce, &options()));
-        for rule in ruleset.rules.iter().filter(|rule| !(rule.zone_from.is_local() && rule.zone_to.is_local())) {
-            let name = format!("\tchain {} {{", counter_name(rule.number));
+        for number in ruleset.rules.iter().map(|rule| rule.number).chain(ruleset.defaults.iter().map(|pair| pair.number)) {
+            let name = format!("\tchain {} {{", counter_name(number));
             prop_assert_eq!(once.matches(&name).count(), 1);
         }
     }

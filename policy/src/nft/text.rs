@@ -2,7 +2,8 @@
 
 use std::fmt::{self, Write};
 
-use crate::region::{Cell, Family, Interval};
+use crate::interval::{Family, Interval};
+use crate::region::Cell;
 
 use super::steps::Shape;
 
@@ -109,4 +110,9 @@ pub(super) fn ports(interval: Interval) -> String {
 /// `ip saddr`, `ip6 daddr`.
 pub(super) fn address_field(family: Family, field: &str) -> String {
     format!("{} {field}", header(family))
+}
+
+/// The name of a set of addresses.
+pub(super) fn set_name(place: usize) -> String {
+    format!("addresses_{}", place + 1)
 }

@@ -1,17 +1,19 @@
 //! The chains of the table, written down.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 
 use schemas::device::Mode;
 use schemas::rule::Action;
 use schemas::zone::ZoneName;
 
-use crate::region::Part;
+use crate::interval::Family;
+use crate::region::{Cell, Part};
 
-use super::steps::{Shape, Step, steps};
+use super::layout::{Does, Layout, Set};
+use super::steps::{Found, Shape, Step};
 use super::text::{self, Script};
-use super::{DEFAULT_NUMBER, Layout, Options, TABLE, counter_name, log_prefix};
+use super::{DEFAULT_NUMBER, Options, TABLE, counter_name, log_prefix};
 
 /// Enough of a packet to read its headers.
 const SNAPLEN_BYTES: u32 = 128;
@@ -41,28 +43,38 @@ const ESTABLISHED: &str = "ct state established,related accept";
 pub(super) fn table(script: &mut Script, layout: &Layout<'_>, mode: Mode, options: &Options) {
     script.line(0, format_args!("table inet {TABLE} {{"));
     control_sets(script, options);
-    let default = layout.has_default_chain().then_some((DEFAULT_NUMBER, (layout.default_action, false)));
-    let rules = layout.pairs.values().flatten().map(|rule| (rule.number, (rule.action, rule.log)));
-    let decisions: BTreeMap<u32, (Action, bool)> = default.into_iter().chain(rules).collect();
-    for number in decisions.keys() {
+    for (place, set) in layout.sets.iter().enumerate() {
+        address_set(script, place, set);
+    }
+    for number in layout.rules.keys() {
         counter(script, *number, options);
     }
-    for (number, (action, log)) in decisions {
-        rule_chain(script, Rule { number, action, log, shadow: mode == Mode::Shadow }, options);
+    for (number, does) in &layout.rules {
+        rule_chain(script, *number, *does, mode == Mode::Shadow, options);
     }
-    for ((from, to), rules) in &layout.pairs {
-        script.line(1, format_args!("chain pair.{from}.{to} {{"));
-        for step in steps(rules.iter().copied()) {
-            write_step(script, &step);
+    for chain in &layout.chains {
+        script.line(1, format_args!("chain {} {{", chain.name));
+        for step in &chain.steps {
+            write_step(script, layout, step);
         }
-        if layout.has_default_chain() {
-            script.line(2, format_args!("goto {}", counter_name(DEFAULT_NUMBER)));
+        if let Some(number) = chain.last {
+            script.line(2, format_args!("goto {}", counter_name(number)));
         }
         script.line(1, "}");
     }
     forwarding(script, layout);
     local(script, layout, options);
     script.line(0, "}");
+}
+
+fn address_set(script: &mut Script, place: usize, set: &Set) {
+    let version = if set.family == Family::V4 { 4 } else { 6 };
+    script.line(1, format_args!("set {} {{", text::set_name(place)));
+    script.line(2, format_args!("type ipv{version}_addr"));
+    script.line(2, "flags interval");
+    let elements: Vec<String> = set.intervals.iter().map(|interval| text::addresses(set.family, *interval)).collect();
+    script.list(2, "elements =", &elements);
+    script.line(1, "}");
 }
 
 fn counter(script: &mut Script, number: u32, options: &Options) {
@@ -72,24 +84,23 @@ fn counter(script: &mut Script, number: u32, options: &Options) {
     script.line(1, "}");
 }
 
-struct Rule {
-    number: u32,
-    action: Action,
-    log: bool,
-    shadow: bool,
-}
-
-fn rule_chain(script: &mut Script, rule: Rule, options: &Options) {
-    let Rule { number, action, log, shadow } = rule;
+fn rule_chain(script: &mut Script, number: u32, does: Does, shadow: bool, options: &Options) {
+    let Does { action, log, log_only } = does;
     let name = counter_name(number);
     let marks = number != DEFAULT_NUMBER;
     script.line(1, format_args!("chain {name} {{"));
     // A connection without an answer stays new: its further packets are counted, but not told again.
-    let told =
-        if marks && (shadow || action == Action::Accept) { format!(" ct mark {number} accept") } else { String::new() };
+    let told = if marks && !log_only && (shadow || action == Action::Accept) {
+        format!(" ct mark {number} accept")
+    } else {
+        String::new()
+    };
     script.line(2, format_args!("counter name \"{name}\"{told}"));
     if log {
         script.line(2, format_args!("{KERNEL_LOG_LIMIT} log prefix \"netkeep {name} \" level info"));
+    }
+    if log_only {
+        return script.line(1, "}");
     }
     let mark = if marks { format!("ct mark set {number} ") } else { String::new() };
     let verdict = match action {
@@ -107,36 +118,42 @@ fn rule_chain(script: &mut Script, rule: Rule, options: &Options) {
     script.line(1, "}");
 }
 
-fn write_step(script: &mut Script, step: &Step) {
+fn write_step(script: &mut Script, layout: &Layout<'_>, step: &Step) {
     match step {
         Step::Map { shape, cells } => {
-            let entries: Vec<String> = cells
-                .iter()
-                .map(|(cell, number)| format!("{} : goto {}", text::value(shape.family, cell), counter_name(*number)))
-                .collect();
+            let entry =
+                |(cell, found): &(Cell, Found)| format!("{} : {}", text::value(shape.family, cell), leads(*found));
+            let entries: Vec<String> = cells.iter().map(entry).collect();
             script.list(2, &format!("{} vmap", text::key(shape)), &entries);
         }
-        Step::Sets { part, number } => write_sets(script, part, *number),
-        Step::Everything { number } => script.line(2, format_args!("goto {}", counter_name(*number))),
+        Step::Sets { part, found } => write_sets(script, layout, part, *found),
+        Step::Everything { found } => script.line(2, leads(*found)),
     }
 }
 
+/// Where a lookup leads that found something.
+fn leads(found: Found) -> String {
+    format!("{} {}", if found.goes_on { "jump" } else { "goto" }, counter_name(found.number))
+}
+
 /// One statement over the sets of a part.
-fn write_sets(script: &mut Script, part: &Part, number: u32) {
+fn write_sets(script: &mut Script, layout: &Layout<'_>, part: &Part, found: Found) {
     let mut statement = Vec::new();
     statement.extend(text::family_guard(&Shape::of(part)).map(str::to_owned));
     let set = |values: Vec<String>| format!("{{ {} }}", values.join(", "));
     for (field, side) in [("saddr", &part.sources), ("daddr", &part.destinations)] {
-        if let Some(intervals) = side {
-            let values = intervals.iter().map(|interval| text::addresses(part.family, *interval)).collect();
-            statement.push(format!("{} {}", text::address_field(part.family, field), set(values)));
-        }
+        let Some(intervals) = side else { continue };
+        let values = match layout.set(part.family, intervals) {
+            Some(place) => format!("@{}", text::set_name(place)),
+            None => set(intervals.iter().map(|interval| text::addresses(part.family, *interval)).collect()),
+        };
+        statement.push(format!("{} {values}", text::address_field(part.family, field)));
     }
     statement.extend(part.protocol.map(|protocol| format!("meta l4proto {protocol}")));
     if let Some(intervals) = &part.ports {
         statement.push(format!("th dport {}", set(intervals.iter().copied().map(text::ports).collect())));
     }
-    script.line(2, format_args!("{} goto {}", statement.join(" "), counter_name(number)));
+    script.line(2, format_args!("{} {}", statement.join(" "), leads(found)));
 }
 
 /// `chain from.<zone>` of each zone that forwards by rules, and the base chain that leads there.
@@ -191,7 +208,7 @@ fn base_chain(script: &mut Script, hook: &str, first: &[String], key: &str, ways
 }
 
 /// The entries of a map from interface to the chain of its zone.
-fn by_interface(layout: &Layout<'_>, chain: impl Fn(&ZoneName) -> Option<String>) -> Vec<String> {
+fn by_interface<'l>(layout: &'l Layout<'_>, chain: impl Fn(&ZoneName) -> Option<&'l str>) -> Vec<String> {
     let mut entries = Vec::new();
     for (zone, interfaces) in &layout.zones {
         if let Some(chain) = chain(zone) {

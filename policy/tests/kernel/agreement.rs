@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use policy::nft::{self, Options};
-use policy::{Evaluator, evaluate};
+use policy::{Decider, Evaluator, also_matched, evaluate};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestError, TestRunner};
 use schemas::config::Ruleset;
@@ -30,8 +30,9 @@ fn expected(ruleset: &Ruleset, mode: Mode, packets: &[Generated]) -> Seen {
             passed.insert(number);
         }
         let by_default = (decision.verdict != Action::Accept).then_some(nft::DEFAULT_NUMBER);
-        if let Some(rule) = decision.rule.map(|rule| rule.number).or(by_default) {
-            *counted.entry(rule).or_default() += 1;
+        let also = also_matched(ruleset, &packet).into_iter().map(|rule| rule.number);
+        for number in also.chain(decision.by.map(Decider::number).or(by_default)) {
+            *counted.entry(number).or_default() += 1;
         }
     }
     (arrived, passed, counted)

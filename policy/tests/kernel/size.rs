@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use policy::nft::{self, Options};
 use policy::{Evaluator, Packet, evaluate};
+use schemas::address::Span;
 use schemas::config::Ruleset;
 use schemas::device::Mode;
 
@@ -80,9 +81,42 @@ fn ten_thousand_rules_are_searched_quickly() {
         port: Some(80),
     };
     let decided =
-        timed("10,000 decisions", || (0..10_000).filter(|n| evaluator.decide(&packet(*n)).rule.is_some()).count());
+        timed("10,000 decisions", || (0..10_000).filter(|n| evaluator.decide(&packet(*n)).by.is_some()).count());
     assert!(decided > 5_000, "{decided}");
     for n in (0..10_000).step_by(500) {
         assert_eq!(evaluator.decide(&packet(n)), evaluate(&rules, &packet(n)));
     }
+}
+
+/// A list of as many addresses as a list may have, on 50 rules.
+fn large_list() -> Ruleset {
+    let address = |n: u32| std::net::IpAddr::from(std::net::Ipv4Addr::from(0x2000_0000 + n * 5_003));
+    let spans: Vec<Span> = (0..100_000).filter_map(|n| Span::new(address(n), address(n))).collect();
+    let mut rules = vec![generated::rule(1, "any any #1 any all - drop")];
+    rules.extend((2..=50).map(|n| generated::rule(n, &format!("WAN LAN #1 any tcp {n} accept"))));
+    let sets = vec![generated::set_of(1, spans)];
+    Ruleset { sets, ..generated::of(rules, schemas::rule::Action::Accept) }
+}
+
+#[test]
+fn a_hundred_thousand_addresses_on_fifty_rules_are_one_set() {
+    let ruleset = large_list();
+    let bytes = serde_json::to_vec(&ruleset).expect("JSON").len();
+    eprintln!("list: {bytes} bytes on the wire");
+    assert!(bytes < 4 << 20, "{bytes}");
+    let script = timed("list: script", || nft::script(&ruleset, Mode::Enforce, &Options::default()));
+    assert_eq!(script.matches("\tset addresses_").count(), 1);
+    check("list", &ruleset);
+    let evaluator = timed("list: evaluator", || Evaluator::new(&ruleset));
+    let (from, to) = (zone("WAN"), zone("LAN"));
+    let packet = |n: u32| Packet {
+        zone_from: Some(&from),
+        zone_to: Some(&to),
+        source: std::net::Ipv4Addr::from(0x2000_0000 + n).into(),
+        destination: std::net::Ipv4Addr::new(10, 2, 0, 1).into(),
+        protocol: 6,
+        port: Some(80),
+    };
+    let decided = || (0..1_000_000).filter(|n| evaluator.decide(&packet(*n)).by.is_some()).count();
+    assert_eq!(timed("list: 1,000,000 decisions", decided), 200);
 }

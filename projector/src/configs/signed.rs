@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     fn ruleset() -> Ruleset {
-        Ruleset { zones: Vec::new(), rules: Vec::new(), default_action: Action::Accept }
+        Ruleset { default_action: Action::Accept, ..Ruleset::default() }
     }
 
     #[test]

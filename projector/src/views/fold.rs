@@ -23,6 +23,9 @@ pub(crate) struct Happened {
     pub(crate) stored: Box<RawValue>,
 }
 
+/// Is told the state before and after an event.
+pub(crate) type Note<'n> = &'n mut dyn FnMut(&OrgState, &OrgState, &Happened);
+
 /// A commit that cannot be folded.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Undigested {
@@ -33,8 +36,13 @@ pub(crate) enum Undigested {
 }
 
 impl Fold {
-    /// Adds one commit, whole or not at all, and says what happened; nothing if it is in already.
-    pub(crate) fn follow(&mut self, message: &LogMessage) -> Result<Vec<Happened>, Undigested> {
+    /// Adds one commit, whole or not at all, and says what happened; nothing if it is in already. `note` gets the state
+    /// before and after each event.
+    pub(crate) fn follow(
+        &mut self,
+        message: &LogMessage,
+        mut note: Option<Note<'_>>,
+    ) -> Result<Vec<Happened>, Undigested> {
         if message.position <= self.position {
             return Ok(Vec::new());
         }
@@ -52,7 +60,12 @@ impl Fold {
             happened.push(Happened { position: message.position, recorded, stored });
         }
         for event in &happened {
+            // A copy costs the fold the places that it changes next: only for who asks.
+            let before = note.is_some().then(|| self.state.clone());
             self.state.apply(&event.recorded);
+            if let Some((note, before)) = note.as_mut().zip(before) {
+                note(&before, &self.state, event);
+            }
         }
         self.chain = chain;
         self.position = message.position;

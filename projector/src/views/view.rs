@@ -1,8 +1,10 @@
 //! One org's read models: what is folded, what is written, and the writing in between.
 
 use bus::Bus;
+use bus::log::LogMessage;
 use bytes::Bytes;
 use schemas::id::OrgId;
+use schemas::state::OrgState;
 use schemas::subjects;
 use schemas::view::Head;
 use tracing::warn;
@@ -12,8 +14,8 @@ use crate::counts::Counts;
 use crate::parked::park_large;
 use crate::pending::Pending;
 use crate::retry::Pause;
-use crate::views::changes::{Affected, Changes};
-use crate::views::fold::{Fold, Happened};
+use crate::views::changes::Changes;
+use crate::views::fold::{Fold, Happened, Note, Undigested};
 
 /// One org.
 pub(super) struct View {
@@ -53,22 +55,24 @@ impl View {
         Ok(read_position(bus, &self.org).await? == self.head)
     }
 
-    /// Notes what is to be written for one event. What an earlier process wrote is left out.
-    pub(super) fn note(&mut self, event: &Happened) {
-        if event.position > self.head {
-            self.changes.note_resources(&event.recorded.event);
-            self.changes.note_devices(&event.recorded.event);
-        }
+    /// Adds one commit and notes what is to be written for it. What an earlier process wrote is left out.
+    pub(super) fn follow(&mut self, message: &LogMessage) -> Result<Vec<Happened>, Undigested> {
+        let Self { fold, changes, head, .. } = self;
+        let mut note = |before: &OrgState, after: &OrgState, event: &Happened| {
+            changes.note_models(&event.recorded.event);
+            changes.note_devices(before, after, &event.recorded.event);
+        };
+        fold.follow(message, (message.position > *head).then_some(&mut note as Note<'_>))
     }
 
     /// Notes that every device is to be compiled.
     pub(super) fn note_all_devices(&mut self) {
-        self.changes.devices.add_all();
+        self.changes.devices.all = true;
     }
 
     /// Whether there is something to write, and no failure was just before.
     pub(super) fn is_due(&self) -> bool {
-        let is_changed = self.fold.position > self.head || self.changes.devices != Affected::None;
+        let is_changed = self.fold.position > self.head || !self.changes.devices.is_empty();
         is_changed && self.pause.is_over()
     }
 
@@ -100,9 +104,9 @@ impl View {
     /// Writes read models. One that is too large for the bus stays as it was.
     async fn write_resources(&self, bus: &Bus, counts: &Counts, pending: &mut Pending) -> anyhow::Result<()> {
         let bucket = bus.bucket(subjects::STATE_BUCKET);
-        for resource in &self.changes.resources {
-            let key = resource.key(&self.org);
-            let write = match resource.value(&self.fold.state)? {
+        for model in &self.changes.models {
+            let key = model.key(&self.org);
+            let write = match model.value(&self.fold.state)? {
                 Some(value) if value.len() > bus.payload_bytes_max() => {
                     let (parked, revision) = (format!("state.{key}"), self.fold.state.revision);
                     park_large(bus, counts, &parked, &self.org, revision, value.len()).await?;

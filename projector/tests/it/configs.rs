@@ -7,11 +7,13 @@ use nkeys::KeyPair;
 use schemas::config::{DeviceConfig, SignedConfig};
 use schemas::digest::sha256_hex;
 use schemas::event::Event;
-use schemas::id::{DeviceId, OrgId, RuleId, UserId};
+use schemas::id::{AddressListId, DeviceId, FirewallId, GroupId, OrgId, RuleId, UserId};
+use schemas::kind::Kind;
 use schemas::subjects;
 use schemas::view::Desired;
+use serde_json::json;
 
-use crate::history::{History, ulid};
+use crate::history::{History, model, now, read, ulid};
 use crate::nats::Nats;
 use crate::running::Running;
 
@@ -75,7 +77,7 @@ async fn a_config_is_pushed_once_for_each_real_change() {
     history.visible(&bus).await;
     let (config, _) = pushed(&bus, &org, device, &key).await;
     assert_eq!(config.revision, 8);
-    let event = Event::DeviceDeleted { id: device, public_key: format!("U{device}") };
+    let event = Event::Deleted { id: device.into(), secret_hash: None, public_key: Some(format!("U{device}")) };
     history.append(&bus, vec![event]).await;
     history.visible(&bus).await;
     assert_eq!(desired(&bus, &org, device).await, None);
@@ -113,4 +115,46 @@ async fn catching_up_pushes_the_newest_config_only() {
     let running = Running::start_with(&bus, folder.path(), &key).await;
     crate::nats::eventually("the desired key", async || desired(&bus, &org, devices[0]).await).await;
     assert_eq!(running.stop().await.configs_pushed.read(), 0);
+}
+
+#[tokio::test]
+async fn the_entries_of_a_list_reach_devices_and_are_no_read_models() {
+    let (_nats, bus) = Nats::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let key = KeyPair::new_account();
+    let mut history = History::new("acme");
+    let org = history.org.clone();
+    let (device, list) = (DeviceId::new(ulid()), AddressListId::new(ulid()));
+    let (group, firewall) = (GroupId::new(ulid()), FirewallId::new(ulid()));
+    let mut in_group = serde_json::to_value(history.device_enrolled(device)).unwrap();
+    in_group["data"]["device"]["group_ids"] = json!([group]);
+    let named = |id: String, kind: &str, given: serde_json::Value| {
+        let mut all = json!({"id": id, "revision": 2, "name": id, "created_at": now(), "updated_at": now()});
+        all.as_object_mut().unwrap().extend(given.as_object().unwrap().clone());
+        read(json!({"type": format!("netkeep.{kind}.created.v1"), "data": {kind: all}}))
+    };
+    let guard = json!({"number": 7, "deny_lists": [list], "group_ids": [group]});
+    let events = vec![
+        history.org_created(),
+        named(group.to_string(), "group", json!({})),
+        read(in_group),
+        named(list.to_string(), "address_list", json!({})),
+        named(firewall.to_string(), "firewall", guard),
+    ];
+    history.append(&bus, events).await;
+    let running = Running::start_with(&bus, folder.path(), &key).await;
+    history.visible(&bus).await;
+    assert_eq!(pushed(&bus, &org, device, &key).await.0.ruleset.rules.len(), 0, "an empty list denies nobody");
+
+    let added =
+        ["192.0.2.0/24", "198.51.100.7"].map(|address| serde_json::from_value(json!({"address": address})).unwrap());
+    let event =
+        Event::EntriesChanged { id: list, removed: Vec::new(), added: added.to_vec(), remaining: Default::default() };
+    history.append(&bus, vec![event]).await;
+    history.visible(&bus).await;
+    let (config, _) = pushed(&bus, &org, device, &key).await;
+    assert_eq!((config.ruleset.sets[0].spans.len(), config.ruleset.rules[0].number), (2, 7));
+    let kept = model(&bus, &org, Kind::AddressList, &list.to_string()).await.unwrap();
+    assert_eq!((&kept["entries_count"], kept.to_string().contains("192.0.2.0")), (&json!(2), false));
+    running.stop().await;
 }

@@ -7,6 +7,7 @@ use schemas::commit::{ChainHead, Commit};
 use schemas::event::{Event, Meta, Recorded, SecretHash, SpecVersion};
 use schemas::id::{ApiTokenId, CommitId, DeviceId, EventId, OrgId, RuleId, Ulid, UserId};
 use schemas::kind::Kind;
+use schemas::resource::ResourceId;
 use schemas::rule::MovedRule;
 use schemas::state::OrgState;
 use schemas::subjects;
@@ -76,6 +77,7 @@ impl History {
             sourceip: None,
             commandid: "op_1".to_owned(),
             commandhash: None,
+            commandindex: None,
             correlationid: "op_1".to_owned(),
             prevhash: self.chain.hash.clone(),
             traceparent: None,
@@ -111,7 +113,7 @@ impl History {
     }
 
     pub(crate) fn rule_created(&self, id: RuleId, port: u16) -> Event {
-        let number = self.state.rule_number_last + 1;
+        let number = self.state.number_last + 1;
         of(json!({"rule": self.rule(id, number, port)}), "rule.created")
     }
 
@@ -166,6 +168,19 @@ fn plain(ulid: Ulid) -> String {
     ulid.to_string().to_lowercase()
 }
 
+pub(crate) fn deleted(id: impl Into<ResourceId>) -> Event {
+    Event::Deleted { id: id.into(), secret_hash: None, public_key: None }
+}
+
 fn of(data: serde_json::Value, name: &str) -> Event {
-    serde_json::from_value(json!({"type": format!("netkeep.{name}.v1"), "data": data})).unwrap()
+    read(json!({"type": format!("netkeep.{name}.v1"), "data": data}))
+}
+
+/// Reads an event that is stored without its attributes.
+pub(crate) fn read(mut event: serde_json::Value) -> Event {
+    let attributes = json!({"specversion": "1.0", "id": EventId::new(ulid()), "source": "/orgs/acme", "subject": "",
+        "time": now(), "org": "acme", "revision": 1, "actor": "", "credential": "", "commandid": "",
+        "correlationid": "", "prevhash": ""});
+    event.as_object_mut().unwrap().extend(attributes.as_object().unwrap().clone());
+    Recorded::parse(&event.to_string()).unwrap().event
 }

@@ -2,7 +2,6 @@
 
 use bus::Bus;
 use nkeys::KeyPair;
-use schemas::event::Event;
 use schemas::id::{ApiTokenId, DeviceId, RuleId, UserId};
 use schemas::kind::Kind;
 use schemas::subjects;
@@ -10,7 +9,7 @@ use schemas::view::Desired;
 use serde_json::{Value, json};
 
 use crate::configs::{desired, pushed};
-use crate::history::{History, model, ulid};
+use crate::history::{History, deleted, model, read, ulid};
 use crate::nats::{Nats, eventually};
 use crate::running::Running;
 
@@ -61,7 +60,7 @@ async fn a_config_that_is_too_large_is_parked_and_nothing_waits_for_it() {
     assert_eq!(said, Some(Desired { revision: kept.revision, hash: kept_hash }));
 
     for rule in rules {
-        large.append(&bus, vec![Event::RuleDeleted { id: rule }]).await;
+        large.append(&bus, vec![deleted(rule)]).await;
     }
     large.visible(&bus).await;
     let (again, again_hash) = pushed(&bus, &large.org, heavy, &key).await;
@@ -82,7 +81,7 @@ async fn a_read_model_and_an_event_that_are_too_large_are_parked_and_nothing_wai
     let (rule, next) = (RuleId::new(ulid()), RuleId::new(ulid()));
     let mut event = serde_json::to_value(large.rule_created(rule, 23)).unwrap();
     event["data"]["rule"]["metadata"] = json!({"note": "x".repeat(4_000)});
-    let position = large.append(&bus, vec![serde_json::from_value(event).unwrap()]).await;
+    let position = large.append(&bus, vec![read(event)]).await;
     let event = large.rule_created(next, 24);
     large.append(&bus, vec![event]).await;
 

@@ -14,7 +14,7 @@ use schemas::subjects;
 use schemas::view::Head;
 use serde_json::value::RawValue;
 
-use crate::history::{History, model, rules_reordered, ulid};
+use crate::history::{History, deleted, model, rules_reordered, ulid};
 use crate::nats::{Nats, eventually};
 use crate::running::Running;
 
@@ -40,7 +40,7 @@ async fn events_become_read_models() {
     }
     history.append(&bus, vec![rules_reordered(&[(rules[0], 2), (rules[1], 1)])]).await;
     let update = history.rule_updated(rules[1], 8080);
-    history.append(&bus, vec![update, Event::RuleDeleted { id: rules[2] }]).await;
+    history.append(&bus, vec![update, deleted(rules[2])]).await;
 
     let head = history.visible(&bus).await;
     assert_eq!(head, Head { position: history.position, revision: 9 });
@@ -56,7 +56,12 @@ async fn events_become_read_models() {
 
     let kept = model(&bus, &history.org, Kind::ApiToken, &token.to_string()).await;
     assert_eq!(kept, Some(serde_json::to_value(history.state.api_tokens.get(&token).unwrap()).unwrap()));
-    history.append(&bus, vec![Event::ApiTokenDeleted { id: token, secret_hash: SecretHash::of("nk_secret") }]).await;
+    history
+        .append(
+            &bus,
+            vec![Event::Deleted { id: token.into(), secret_hash: Some(SecretHash::of("nk_secret")), public_key: None }],
+        )
+        .await;
     history.visible(&bus).await;
     assert_eq!(model(&bus, &history.org, Kind::ApiToken, &token.to_string()).await, None);
     running.stop().await;
@@ -136,14 +141,14 @@ async fn an_event_that_cannot_be_digested_stops_its_org_and_no_other() {
     let rule = RuleId::new(ulid());
     let (id, mut events) = (CommitId::new(ulid()), Vec::new());
     let event = broken.rule_created(rule, 23);
-    for (_, stored) in broken.commit(vec![event, Event::RuleDeleted { id: rule }]).1 {
+    for (_, stored) in broken.commit(vec![event, deleted(rule)]).1 {
         events.push(RawValue::from_string(stored).unwrap());
     }
     events.remove(0);
     let org = broken.org.clone();
     let bad = broken.append_raw(&bus, &Commit { org, id, events }).await;
     // An event of a later version.
-    let (id, events) = unknown.commit(vec![Event::RuleDeleted { id: rule }]);
+    let (id, events) = unknown.commit(vec![deleted(rule)]);
     let later = events[0].1.replace("rule.deleted.v1", "rule.deleted.v9");
     let (org, events) = (unknown.org.clone(), vec![RawValue::from_string(later).unwrap()]);
     let strange = unknown.append_raw(&bus, &Commit { org, id, events }).await;

@@ -11,6 +11,7 @@ use schemas::kind::Kind;
 use schemas::reason::Reason;
 use serde::Serialize;
 use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -29,6 +30,9 @@ pub(crate) struct EventPage<'a> {
     #[schema(value_type = Vec<Object>)]
     data: Vec<&'a RawValue>,
     meta: ListMeta,
+    #[serde(flatten)]
+    #[schema(ignore)]
+    said_again: Map<String, Value>,
 }
 
 /// Which events are shown.
@@ -70,7 +74,7 @@ async fn all(
     let filter = Filter::take(&mut query)?;
     let org = app.see(&caller, min).await?;
     let position = org.position;
-    let page = app.over_events(org.events, move |events| page(events, &filter, &query, &uri)).await??;
+    let page = app.over_events(org.events.clone(), move |events| page(events, &filter, &query, &uri)).await??;
     Ok(positioned(page, position))
 }
 
@@ -86,23 +90,24 @@ fn page(events: &Events, filter: &Filter, query: &ListQuery, uri: &Uri) -> Resul
         }
         Cut::Newest { limit, before_id } => {
             let before = before_id.as_deref().map(|id| revision_of(events, id)).transpose()?;
-            let older = matching.into_iter().filter(|event| before.is_none_or(|before| event.meta.revision < before));
+            let older = matching.into_iter().filter(|event| before.is_none_or(|before| event.revision < before));
             let mut shown: Vec<&StoredEvent> = older.take(limit + 1).collect();
             let more = shown.len() > *limit;
             shown.truncate(*limit);
-            let last = shown.last().filter(|_| more).map(|event| ("before_id", event.meta.id.to_string()));
+            let last = shown.last().filter(|_| more).map(|event| ("before_id", event.id.to_string()));
             (shown, None, *limit, last)
         }
     };
     let next_page_uri = next.map(|(name, value)| next_page_uri(uri, &[(name, value)]));
     let meta = ListMeta { total, page, per_page, total_pages: total.div_ceil(per_page), next_page_uri };
     let data = shown.into_iter().map(|event| event.stored.as_ref()).collect();
-    Ok(Json(EventPage { data, meta }).into_response())
+    let said_again = meta.said_again(query);
+    Ok(Json(EventPage { data, meta, said_again }).into_response())
 }
 
 fn revision_of(events: &Events, id: &str) -> Result<u64, Problem> {
-    let found = events.all.iter().find(|event| event.meta.id.to_string() == id);
-    found.map(|event| event.meta.revision).ok_or_else(|| invalid("before_id", "there is no event with this id"))
+    let found = events.all.iter().find(|event| event.id.to_string() == id);
+    found.map(|event| event.revision).ok_or_else(|| invalid("before_id", "there is no event with this id"))
 }
 
 impl Filter {
@@ -119,9 +124,9 @@ impl Filter {
             to_revision: parsed(query, "to_revision", "a revision is a whole number")?,
             after: parsed(query, "after", "a position is a whole number")?,
             oldest_first: match query.sort() {
-                None => false,
-                Some(sort) if matches!(sort.field.as_str(), "revision" | "time") => !sort.descending,
-                Some(_) => return Err(invalid("sort", "events are sorted by revision or -revision")),
+                [] => false,
+                [sort] if matches!(sort.field.as_str(), "revision" | "time") => !sort.descending,
+                _ => return Err(invalid("sort", "events are sorted by revision or -revision")),
             },
         };
         match query.filters().keys().next() {
@@ -142,15 +147,15 @@ impl Filter {
     fn lets_through(&self, event: &StoredEvent) -> bool {
         let name = self.name.as_deref().is_none_or(|name| match name.ends_with('.') {
             true => event.name.starts_with(name),
-            false => event.name == name,
+            false => *event.name == *name,
         });
         name && self.kind.as_deref().is_none_or(|kind| event.kind.is_some_and(|mine| mine.singular() == kind))
             && self.resource.as_deref().is_none_or(|resource| event.concerns(resource))
-            && self.actor.as_deref().is_none_or(|actor| event.meta.actor == actor)
-            && self.since.is_none_or(|since| event.meta.time >= since)
-            && self.until.is_none_or(|until| event.meta.time < until)
-            && self.from_revision.is_none_or(|from| event.meta.revision >= from)
-            && self.to_revision.is_none_or(|to| event.meta.revision <= to)
+            && self.actor.as_deref().is_none_or(|actor| *event.actor == *actor)
+            && self.since.is_none_or(|since| event.time >= since)
+            && self.until.is_none_or(|until| event.time < until)
+            && self.from_revision.is_none_or(|from| event.revision >= from)
+            && self.to_revision.is_none_or(|to| event.revision <= to)
             && self.after.is_none_or(|after| event.position > after)
     }
 }

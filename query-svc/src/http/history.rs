@@ -5,27 +5,25 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::Response;
 use chrono::{DateTime, Utc};
-use gate::{Caller, Json, ListQuery, Listing, Min, Path, Problem, positioned};
+use gate::{Caller, Json, ListQuery, Min, Path, Problem, list, positioned};
 use schemas::access::Verb;
-use schemas::event::Recorded;
-use schemas::id::{DeviceId, EventId, RuleId, SetupKeyId, ZoneId};
+use schemas::event::Meta;
+use schemas::id::EventId;
 use schemas::kind::Kind;
 use schemas::state::OrgState;
 use serde::Serialize;
 use serde_json::{Map, Value};
-use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 use utoipa_axum::routes;
 
-use super::{App, listed};
+use super::App;
+use super::operation::Get;
+use super::resources::Names;
+use crate::shown::Shown;
 use crate::view::events::{Events, StoredEvent, Verified};
 
 pub(super) fn router() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
-        .routes(routes!(of_rule))
-        .routes(routes!(of_zone))
-        .routes(routes!(of_device))
-        .routes(routes!(of_setup_key))
-        .routes(routes!(verify))
+    OpenApiRouter::new().routes(routes!(verify))
 }
 
 /// One thing that happened to a resource.
@@ -53,56 +51,37 @@ pub(crate) struct FieldChange {
     after: Value,
 }
 
-/// Lists what happened to a rule, newest first; a reordering that moved it counts.
-#[utoipa::path(get, path = "/firewall/rules/{id}/history", operation_id = "rule_history", tag = "history",
-    params(("id" = RuleId, Path), ListQuery, Min), responses((status = 200, body = Listing<HistoryEntry>)))]
-async fn of_rule(
-    State(app): State<App>,
-    caller: Caller,
-    min: Min,
-    Path(id): Path<RuleId>,
-    query: ListQuery,
-) -> Result<Response, Problem> {
-    app.history(&caller, min, query, Kind::Rule, id.to_string(), move |org| json(org.rules.get(&id))).await
+pub(super) fn route<T: Shown>(names: &Names) -> UtoipaMethodRouter<App> {
+    let path = format!("{}/{{id}}/history", names.path);
+    let summary = "Lists what happened to it, newest first; also after it was deleted.".to_owned();
+    Get::new(path, format!("{}_history", names.singular), "history", summary)
+        .of::<T::Id>()
+        .takes::<ListQuery>()
+        .takes::<Min>()
+        .lists::<HistoryEntry>()
+        .to(history::<T>)
 }
 
-/// Lists what happened to a zone, newest first.
-#[utoipa::path(get, path = "/zones/{id}/history", operation_id = "zone_history", tag = "history",
-    params(("id" = ZoneId, Path), ListQuery, Min), responses((status = 200, body = Listing<HistoryEntry>)))]
-async fn of_zone(
+async fn history<T: Shown>(
     State(app): State<App>,
     caller: Caller,
     min: Min,
-    Path(id): Path<ZoneId>,
+    Path(id): Path<T::Id>,
     query: ListQuery,
 ) -> Result<Response, Problem> {
-    app.history(&caller, min, query, Kind::Zone, id.to_string(), move |org| json(org.zones.get(&id))).await
-}
-
-/// Lists what happened to a device, newest first: also every config that it applied or could not.
-#[utoipa::path(get, path = "/devices/{id}/history", operation_id = "device_history", tag = "history",
-    params(("id" = DeviceId, Path), ListQuery, Min), responses((status = 200, body = Listing<HistoryEntry>)))]
-async fn of_device(
-    State(app): State<App>,
-    caller: Caller,
-    min: Min,
-    Path(id): Path<DeviceId>,
-    query: ListQuery,
-) -> Result<Response, Problem> {
-    app.history(&caller, min, query, Kind::Device, id.to_string(), move |org| json(org.devices.get(&id))).await
-}
-
-/// Lists what happened to a setup key, newest first.
-#[utoipa::path(get, path = "/setup-keys/{id}/history", operation_id = "setup_key_history", tag = "history",
-    params(("id" = SetupKeyId, Path), ListQuery, Min), responses((status = 200, body = Listing<HistoryEntry>)))]
-async fn of_setup_key(
-    State(app): State<App>,
-    caller: Caller,
-    min: Min,
-    Path(id): Path<SetupKeyId>,
-    query: ListQuery,
-) -> Result<Response, Problem> {
-    app.history(&caller, min, query, Kind::SetupKey, id.to_string(), move |org| json(org.setup_keys.get(&id))).await
+    caller.may(Verb::Read, Kind::Event)?;
+    caller.may(Verb::Read, T::KIND)?;
+    let org = app.see(&caller, min).await?;
+    let (position, events, fields) = (org.position, org.events.clone(), app.fields.history.clone());
+    let seen = app.seen(caller, org);
+    let work = move |events: &Events| {
+        let past = Past::<T>::of(id, events)?;
+        match past.last.filter(|last| last.is_visible(&seen)) {
+            Some(_) => list(past.entries, &fields, &query),
+            None => Err(Problem::not_found(T::KIND, id)),
+        }
+    };
+    Ok(positioned(app.over_events(events, work).await??, position))
 }
 
 /// Checks that every event of the org is there and follows the one before it, by hash.
@@ -116,67 +95,55 @@ async fn verify(State(app): State<App>, caller: Caller, min: Min) -> Result<Resp
     Ok(positioned(Json(verified), position))
 }
 
-impl App {
-    async fn history(
-        &self,
-        caller: &Caller,
-        min: Min,
-        query: ListQuery,
-        kind: Kind,
-        id: String,
-        resource: impl Fn(&OrgState) -> Map<String, Value> + Send + 'static,
-    ) -> Result<Response, Problem> {
-        caller.may(Verb::Read, Kind::Event)?;
-        caller.may(Verb::Read, kind)?;
-        let org = self.see(caller, min).await?;
-        let (position, fields) = (org.position, self.fields.clone());
-        let work = move |events: &Events| {
-            let entries = entries(&events.of(&id), resource)?;
-            match entries.is_empty() {
-                true => Err(Problem::not_found(kind, id)),
-                false => listed(entries, &fields.history, &query, position),
-            }
-        };
-        self.over_events(org.events, work).await?
+/// What happened to a resource.
+struct Past<T> {
+    /// Newest first.
+    entries: Vec<HistoryEntry>,
+    /// The resource as it was last seen.
+    last: Option<Arc<T>>,
+}
+
+impl<T: Shown> Past<T> {
+    fn of(id: T::Id, events: &Events) -> Result<Self, Problem> {
+        let mut state = OrgState::default();
+        let (mut entries, mut last) = (Vec::new(), None);
+        let mut before = Map::new();
+        for event in events.of(&id.to_string()) {
+            let recorded = event.recorded().map_err(Problem::internal)?;
+            state.apply(&recorded);
+            let found = T::table(&state).get(&id);
+            let after = found.map(|found| fields_of(found.as_ref())).unwrap_or_default();
+            entries.push(entry(&event, recorded.meta, changes(&before, &after)));
+            last = found.cloned().or(last);
+            before = after;
+        }
+        entries.reverse();
+        Ok(Self { entries, last })
     }
 }
 
-/// What happened to a resource, newest first.
-fn entries(
-    events: &[Arc<StoredEvent>],
-    resource: impl Fn(&OrgState) -> Map<String, Value>,
-) -> Result<Vec<HistoryEntry>, Problem> {
-    let mut state = OrgState::default();
-    let mut entries = Vec::with_capacity(events.len());
-    for event in events {
-        let before = resource(&state);
-        let recorded = Recorded::parse(event.stored.get()).map_err(Problem::internal)?;
-        state.apply(&recorded);
-        entries.push(entry(event, changes(&before, &resource(&state))));
-    }
-    entries.reverse();
-    Ok(entries)
-}
-
-fn json<T: Serialize>(resource: Option<&T>) -> Map<String, Value> {
-    match resource.map(serde_json::to_value) {
-        Some(Ok(Value::Object(fields))) => fields,
-        Some(_) | None => Map::new(),
+/// What is stored of a resource, but for what nobody sees.
+fn fields_of<T: Shown>(resource: &T) -> Map<String, Value> {
+    match serde_json::to_value(resource) {
+        Ok(Value::Object(mut fields)) => {
+            fields.retain(|name, _| !T::HIDDEN.contains(&name.as_str()));
+            fields
+        }
+        Ok(_) | Err(_) => Map::new(),
     }
 }
 
-fn entry(event: &StoredEvent, changes: Vec<FieldChange>) -> HistoryEntry {
-    let meta = &event.meta;
+fn entry(event: &StoredEvent, meta: Meta, changes: Vec<FieldChange>) -> HistoryEntry {
     HistoryEntry {
         id: meta.id,
         revision: meta.revision,
         position: event.position,
         time: meta.time,
-        name: event.name.clone(),
-        actor: meta.actor.clone(),
-        credential: meta.credential.clone(),
-        source_ip: meta.sourceip.clone(),
-        command_id: meta.commandid.clone(),
+        name: event.name.to_string(),
+        actor: meta.actor,
+        credential: meta.credential,
+        source_ip: meta.sourceip,
+        command_id: meta.commandid,
         changes,
     }
 }

@@ -43,7 +43,7 @@ pub(crate) struct Column {
     column_type: String,
 }
 
-/// Answers a SELECT over flows, events, rules, zones, devices, setup_keys, api_tokens and users.
+/// Answers a SELECT over flows, events, and every kind of resource: rules, zones, devices, setup_keys …
 ///
 /// Addresses and protocols are text. `cidr_contains(cidr, ip)`, `ip_prefix(ip, bits)` and `ip_family(ip)` prune files as
 /// comparisons do. `Accept` chooses JSON, NDJSON, CSV or an Arrow IPC stream.

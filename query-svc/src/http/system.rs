@@ -10,8 +10,8 @@ use serde::Serialize;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::{App, devices};
-use crate::sql::is_in_sync;
+use super::App;
+use crate::shown::{Shown, is_in_sync};
 use crate::view::parked::Parked;
 
 pub(super) fn router() -> OpenApiRouter<App> {
@@ -60,8 +60,9 @@ async fn status(State(app): State<App>, caller: Caller, min: Min) -> Result<Resp
     caller.may(Verb::Read, Kind::Org)?;
     let org = app.see(&caller, min).await?;
     let mut counts = DeviceCounts::default();
-    for device in org.models.devices.values() {
-        let view = devices::view(&org, device);
+    let seen = app.seen(caller.clone(), org.clone());
+    for device in org.models.state.devices.values().filter(|device| device.is_visible(&seen)) {
+        let view = device.view(&seen);
         counts.total += 1;
         counts.online += usize::from(view.online);
         counts.in_sync += usize::from(is_in_sync(&view));
@@ -76,7 +77,7 @@ async fn status(State(app): State<App>, caller: Caller, min: Min) -> Result<Resp
         position: org.position,
         revision: org.models.head.revision,
         devices: counts,
-        rules: org.models.rules.len(),
+        rules: org.models.state.rules.len(),
         uptime_s: app.began.elapsed().as_secs(),
         nats: Nats { connected },
         parked,

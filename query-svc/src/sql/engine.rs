@@ -30,7 +30,7 @@ use super::refusal::SqlError;
 use super::rewrite::AskStored;
 use super::source::Source;
 use super::statement::{Query, forbidden};
-use super::tables::{Only, TABLES, Tables, kind_of};
+use super::tables::{Only, Tables, kind_of, tables};
 use super::{expansion, functions};
 use crate::error::Error;
 
@@ -174,7 +174,7 @@ impl Engine {
         let began = Instant::now();
         let busy = |_| SqlError::new(Reason::SqlBusy, "the org has as many queries running as it may");
         let slot = source.slots.clone().try_acquire_owned().map_err(busy)?;
-        let position = source.snapshot.position;
+        let position = source.seen.org.position;
         let count = Arc::new(ScanCount::default());
         let session = self.session(source, count.clone())?;
         let (query, rows_max) = (query.clone(), self.limits.rows_max);
@@ -269,9 +269,9 @@ async fn plan(session: &Session, query: &Query) -> Result<Arc<dyn ExecutionPlan>
     let params = query.scalars()?;
     let state = session.context.state();
     for table in state.resolve_table_references(&statement).map_err(SqlError::planning)? {
-        let known = TABLES.iter().any(|kind| kind.plural() == table.table());
-        if known && kind_of(table.table(), session.source.role).is_none() {
-            return Err(forbidden(format!("your role may not read the table {}", table.table())));
+        let known = tables().any(|kind| kind.plural() == table.table());
+        if known && kind_of(table.table(), &session.source).is_none() {
+            return Err(forbidden(format!("you may not read the table {}", table.table())));
         }
     }
     let logical = state.statement_to_plan(statement).await.map_err(SqlError::planning)?;

@@ -15,7 +15,7 @@ use datafusion::datasource::source::DataSourceExec;
 use datafusion::datasource::{TableType, ViewTable, provider_as_source};
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::logical_expr::utils::conjunction;
-use datafusion::logical_expr::{Expr, LogicalPlanBuilder, TableProviderFilterPushDown, col};
+use datafusion::logical_expr::{Expr, LogicalPlanBuilder, TableProviderFilterPushDown, col, lit};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_optimizer::pruning::PruningPredicateBuilder;
 use datafusion::physical_plan::ExecutionPlan;
@@ -56,10 +56,13 @@ impl Stored {
         Self { files, schema: table_schema(), count }
     }
 
-    /// The table as SQL sees it: addresses and protocols are text.
-    pub(super) fn view(self) -> Result<ViewTable> {
+    /// The table as SQL sees it: addresses and protocols are text. With `devices` it is only their flows.
+    pub(super) fn view(self, devices: Option<Vec<String>>) -> Result<ViewTable> {
         let columns: Vec<Expr> = self.schema.fields().iter().map(|field| shown(field.name())).collect();
-        let scan = LogicalPlanBuilder::scan("flows", provider_as_source(Arc::new(self)), None)?;
+        let mut scan = LogicalPlanBuilder::scan("flows", provider_as_source(Arc::new(self)), None)?;
+        if let Some(devices) = devices {
+            scan = scan.filter(col("device").in_list(devices.into_iter().map(lit).collect(), false))?;
+        }
         Ok(ViewTable::new(scan.project(columns)?.build()?, None))
     }
 

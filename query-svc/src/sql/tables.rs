@@ -6,16 +6,16 @@ use std::sync::Arc;
 use datafusion::catalog::{CatalogProvider, CatalogProviderList, SchemaProvider, TableProvider};
 use datafusion::common::DataFusionError;
 use futures::future::BoxFuture;
-use schemas::access::{Role, Verb};
 use schemas::kind::Kind;
 
 use super::flows::{ScanCount, Stored};
 use super::memory::Kept;
 use super::source::Source;
 
-/// The kinds that are tables.
-pub(crate) const TABLES: [Kind; 8] =
-    [Kind::Flow, Kind::Event, Kind::Rule, Kind::Zone, Kind::Device, Kind::SetupKey, Kind::ApiToken, Kind::User];
+/// The kinds that are tables: all but the org itself.
+pub(super) fn tables() -> impl Iterator<Item = Kind> {
+    Kind::ALL.iter().copied().filter(|kind| *kind != Kind::Org)
+}
 
 /// Serves as the catalogue list, the only catalogue and the only schema of a query.
 pub(super) struct Tables {
@@ -30,10 +30,10 @@ impl Tables {
     }
 
     fn provider(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>, DataFusionError> {
-        match kind_of(name, self.source.role) {
+        match kind_of(name, &self.source) {
             Some(Kind::Flow) => {
                 let stored = Stored::new(self.source.flows(), self.count.clone());
-                Ok(Some(Arc::new(stored.view()?)))
+                Ok(Some(Arc::new(stored.view(self.source.devices_of_flows())?)))
             }
             Some(kind) => self
                 .source
@@ -44,21 +44,21 @@ impl Tables {
     }
 }
 
-/// The table of this name that a role may read.
-pub(super) fn kind_of(name: &str, role: Role) -> Option<Kind> {
-    Kind::from_plural(name).filter(|kind| TABLES.contains(kind) && role.may(Verb::Read, *kind))
+/// The table of this name, if whoever asks may read it.
+pub(super) fn kind_of(name: &str, source: &Source) -> Option<Kind> {
+    Kind::from_plural(name).filter(|kind| *kind != Kind::Org && source.may_read(*kind))
 }
 
 impl fmt::Debug for Tables {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the tables of a {:?}", self.source.role)
+        write!(f, "the tables of {:?}", self.source.seen.caller)
     }
 }
 
 impl SchemaProvider for Tables {
     fn table_names(&self) -> Vec<String> {
-        let names = TABLES.iter().map(|kind| kind.plural());
-        names.filter(|name| kind_of(name, self.source.role).is_some()).map(str::to_owned).collect()
+        let read = tables().filter(|kind| self.source.may_read(*kind));
+        read.map(|kind| kind.plural().to_owned()).collect()
     }
 
     fn table<'a, 'b, 'c>(
@@ -74,7 +74,7 @@ impl SchemaProvider for Tables {
     }
 
     fn table_exist(&self, name: &str) -> bool {
-        kind_of(name, self.source.role).is_some()
+        kind_of(name, &self.source).is_some()
     }
 }
 

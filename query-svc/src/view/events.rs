@@ -2,26 +2,34 @@
 
 use std::sync::Arc;
 
-use imbl::Vector;
+use chrono::{DateTime, Utc};
+use imbl::{OrdSet, Vector};
 use schemas::commit::{ChainHead, Commit};
-use schemas::event::Meta;
+use schemas::event::{Meta, Recorded, UnknownEvent};
+use schemas::id::{EventId, RuleId};
 use schemas::kind::Kind;
+use schemas::state::OrgState;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use tracing::error;
 
-/// One event.
+/// One event. There are many: what is not looked for is read from the stored bytes when it is wanted.
 #[derive(Debug)]
 pub struct StoredEvent {
     /// The EVENTS stream sequence of its commit.
     pub position: u64,
-    pub meta: Meta,
+    pub revision: u64,
+    pub id: EventId,
+    pub time: DateTime<Utc>,
+    /// The id of the resource.
+    pub subject: Box<str>,
+    pub actor: Arc<str>,
     /// `rule.created`.
-    pub name: String,
+    pub name: Arc<str>,
     /// The kind of resource; absent for kinds that this version does not know.
     pub kind: Option<Kind>,
     /// The resources that it changed without being its subject: those that a reordering moved.
-    pub moved: Vec<String>,
+    pub moved: Box<[RuleId]>,
     /// The bytes that were hashed.
     pub stored: Box<RawValue>,
 }
@@ -34,6 +42,10 @@ pub struct Events {
     pub position: u64,
     /// The first commit that could not be read; nothing after it is here.
     pub broken: Option<Arc<Broken>>,
+    /// Texts that many events share.
+    words: OrdSet<Arc<str>>,
+    /// The address lists with their entries, which are in no read model.
+    pub lists: Arc<OrgState>,
 }
 
 /// A commit that could not be read.
@@ -72,28 +84,44 @@ struct Reordered {
 
 #[derive(Deserialize)]
 struct Moved {
-    rule_id: String,
+    rule_id: RuleId,
 }
 
 const REORDERED: &str = "rule.reordered";
 
 impl Events {
+    /// No events, and address lists as they were.
+    pub(crate) fn of_lists(position: u64, lists: Arc<OrgState>) -> Self {
+        Self { position, lists, ..Self::default() }
+    }
+
     /// Adds the events of one commit.
     pub(crate) fn take(&mut self, position: u64, payload: &[u8]) {
         self.position = position;
         if self.broken.is_some() {
             return;
         }
-        let read = Commit::parse(payload)
-            .and_then(|commit| commit.events.into_iter().map(|stored| StoredEvent::read(position, stored)).collect());
-        let events: Result<Vec<StoredEvent>, _> = read;
-        match events {
+        let read: Result<Vec<StoredEvent>, serde_json::Error> = Commit::parse(payload)
+            .and_then(|commit| commit.events.into_iter().map(|stored| self.read(position, stored)).collect());
+        let read = read.map_err(UnknownEvent::from);
+        match read.and_then(|events| self.take_lists(&events).map(|()| events)) {
             Ok(events) => self.all.extend(events.into_iter().map(Arc::new)),
             Err(error) => {
                 error!("the commit at {position} cannot be read: {error}");
                 self.broken = Some(Arc::new(Broken { position, error: error.to_string() }));
             }
         }
+    }
+
+    /// Folds what happened to address lists.
+    fn take_lists(&mut self, events: &[StoredEvent]) -> Result<(), UnknownEvent> {
+        let of_lists = events.iter().filter(|event| event.kind == Some(Kind::AddressList));
+        let recorded: Vec<Recorded> = of_lists.map(StoredEvent::recorded).collect::<Result<_, _>>()?;
+        if !recorded.is_empty() {
+            let lists = Arc::make_mut(&mut self.lists);
+            recorded.iter().for_each(|recorded| lists.apply(recorded));
+        }
+        Ok(())
     }
 
     /// The events that made or changed a resource, oldest first.
@@ -117,23 +145,54 @@ impl Events {
     }
 }
 
-impl StoredEvent {
-    fn read(position: u64, stored: Box<RawValue>) -> Result<Self, serde_json::Error> {
-        let meta: Meta = serde_json::from_str(stored.get())?;
+/// Other texts than these are not shared.
+const WORDS_MAX: usize = 10_000;
+
+impl Events {
+    fn read(&mut self, position: u64, stored: Box<RawValue>) -> Result<StoredEvent, serde_json::Error> {
+        let Meta { id, subject, time, revision, actor, .. } = serde_json::from_str(stored.get())?;
         let Typed { event_type, data } = serde_json::from_str(stored.get())?;
-        let name = short_name(&event_type).to_owned();
+        let name = short_name(&event_type);
         let moved = match data.filter(|_| name == REORDERED) {
             Some(data) => serde_json::from_str::<Reordered>(data.get())?.moved,
             None => Vec::new(),
         };
         let moved = moved.into_iter().map(|moved| moved.rule_id).collect();
-        let kind = name.split_once('.').and_then(|(kind, _)| Kind::ALL.into_iter().find(|one| one.singular() == kind));
-        Ok(Self { position, meta, name, kind, moved, stored })
+        let (name, actor, subject) = (self.shared(name), self.shared(&actor), subject.into_boxed_str());
+        let kind = name.split_once('.').and_then(|(kind, _)| Kind::from_singular(kind));
+        Ok(StoredEvent { position, revision, id, time, subject, actor, name, kind, moved, stored })
+    }
+
+    fn shared(&mut self, word: &str) -> Arc<str> {
+        if let Some(word) = self.words.get(word) {
+            return word.clone();
+        }
+        let word: Arc<str> = word.into();
+        if self.words.len() < WORDS_MAX {
+            self.words.insert(word.clone());
+        }
+        word
+    }
+}
+
+impl StoredEvent {
+    /// All its attributes.
+    pub fn meta(&self) -> Result<Meta, serde_json::Error> {
+        serde_json::from_str(self.stored.get())
+    }
+
+    /// The event as it is understood.
+    pub fn recorded(&self) -> Result<Recorded, UnknownEvent> {
+        Recorded::parse(self.stored.get())
     }
 
     /// Whether it made or changed this resource.
     pub fn concerns(&self, resource: &str) -> bool {
-        self.meta.subject == resource || self.moved.iter().any(|moved| moved == resource)
+        *self.subject == *resource || (!self.moved.is_empty() && self.moves(resource))
+    }
+
+    fn moves(&self, resource: &str) -> bool {
+        resource.parse().is_ok_and(|id: RuleId| self.moved.contains(&id))
     }
 
     /// What the event says beside its attributes, as JSON.

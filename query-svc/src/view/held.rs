@@ -1,18 +1,14 @@
-//! The memory of one org: what its feeds bring, and snapshots of it.
+//! The memory of one org: what its feed shows, and where readers find it.
 
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, PoisonError, RwLock};
 
-use bus::bucket::Change;
-use bus::log::LogMessage;
 use schemas::files::{Catalogue, FilesCommit};
 use schemas::id::OrgId;
 use tokio::sync::watch;
-use tracing::{error, warn};
 
 use super::events::Events;
-use super::models::{Incoming, Models};
+use super::models::Models;
 use super::presence::Presence;
-use crate::clock::now;
 use crate::sql::FlowFiles;
 
 /// How far each feed of an org is.
@@ -37,31 +33,31 @@ impl Progress {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Snapshot {
     pub(crate) position: u64,
-    pub(crate) models: Models,
+    pub(crate) models: Arc<Models>,
     pub(crate) events: Events,
     pub(crate) presence: Presence,
+    /// Whether the moment is one of the past that was asked for.
+    pub(crate) is_past: bool,
 }
 
 #[derive(Debug, Default)]
-struct Memory {
-    models: Incoming,
-    events: Events,
-    presence: Presence,
+struct Files {
     catalogue: Catalogue,
-    flows: Arc<FlowFiles>,
+    listed: Arc<FlowFiles>,
 }
 
 /// What is known of one org. Only its feed writes.
 #[derive(Debug)]
 pub(crate) struct Held {
     org: OrgId,
-    memory: RwLock<Memory>,
+    seen: RwLock<Arc<Snapshot>>,
+    files: RwLock<Files>,
     progress: watch::Sender<Progress>,
 }
 
 impl Held {
     pub(crate) fn new(org: OrgId) -> Self {
-        Self { org, memory: RwLock::default(), progress: watch::Sender::default() }
+        Self { org, seen: RwLock::default(), files: RwLock::default(), progress: watch::Sender::default() }
     }
 
     pub(crate) fn org(&self) -> &OrgId {
@@ -72,81 +68,42 @@ impl Held {
         self.progress.subscribe()
     }
 
-    pub(crate) fn snapshot(&self) -> Snapshot {
-        let memory = self.read();
-        Snapshot {
-            position: memory.models.shown().head.position.min(memory.events.position),
-            models: memory.models.shown().clone(),
-            events: memory.events.clone(),
-            presence: memory.presence.clone(),
-        }
+    pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
+        self.seen.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Shows readers the org as it is from here on, then says how far that is.
+    pub(super) fn show(&self, snapshot: Arc<Snapshot>, progress: Progress) {
+        let before = std::mem::replace(&mut *self.seen.write().unwrap_or_else(PoisonError::into_inner), snapshot);
+        self.progress.send_if_modified(|shown| std::mem::replace(shown, progress) != progress);
+        drop(before);
     }
 
     /// The files of the flow table. They come in every second and are asked for now and then, so the list is made
     /// when it is wanted, and sorted while nobody waits for it.
     pub(crate) fn flows(&self) -> Arc<FlowFiles> {
         let (position, files) = {
-            let memory = self.read();
-            if memory.flows.position == memory.catalogue.position {
-                return memory.flows.clone();
+            let files = self.files.read().unwrap_or_else(PoisonError::into_inner);
+            if files.listed.position == files.catalogue.position {
+                return files.listed.clone();
             }
-            (memory.catalogue.position, memory.catalogue.files.values().cloned().collect())
+            (files.catalogue.position, files.catalogue.files.values().cloned().collect())
         };
         let listed = Arc::new(FlowFiles::new(position, files));
-        let mut memory = self.write();
-        if memory.flows.position < position {
-            memory.flows = listed.clone();
+        let mut files = self.files.write().unwrap_or_else(PoisonError::into_inner);
+        if files.listed.position < position {
+            files.listed = listed.clone();
         }
         listed
     }
 
-    pub(crate) fn take_model(&self, change: Change) {
-        let key = change.key.strip_prefix(self.org.as_str()).and_then(|key| key.strip_prefix('.'));
-        let head = {
-            let mut memory = self.write();
-            match key {
-                Some(key) => memory.models.take(key, change.value),
-                None => error!("a read model of another org: {}", change.key),
-            }
-            memory.models.shown().head.position
-        };
-        self.progress.send_modify(|progress| {
-            progress.bucket = change.revision;
-            progress.head = head;
-        });
-    }
-
-    pub(crate) fn take_events(&self, message: &LogMessage) {
-        self.write().events.take(message.position, &message.payload);
-        self.progress.send_modify(|progress| progress.events = message.position);
-    }
-
-    pub(crate) fn take_files(&self, message: &LogMessage) {
-        match serde_json::from_slice::<FilesCommit>(&message.payload) {
-            Ok(commit) => self.write().catalogue.apply(message.position, &commit),
-            Err(error) => {
-                error!("the file catalogue at {} cannot be read: {error}", message.position);
-                self.write().catalogue.position = message.position;
-            }
+    /// Takes in a change of the catalogue; one that cannot be read only moves the position on.
+    pub(super) fn take_files(&self, position: u64, commit: Option<&FilesCommit>) {
+        let mut files = self.files.write().unwrap_or_else(PoisonError::into_inner);
+        match commit {
+            Some(commit) => files.catalogue.apply(position, commit),
+            None => files.catalogue.position = position,
         }
-        self.progress.send_modify(|progress| progress.files = message.position);
-    }
-
-    pub(crate) fn take_presence(&self, change: &Change) {
-        let Some(value) = &change.value else { return };
-        let device = change.key.split_once('.').and_then(|(_, device)| device.parse().ok());
-        match (device, serde_json::from_slice(value)) {
-            (Some(device), Ok(heartbeat)) => self.write().presence.take(device, heartbeat, now()),
-            (_, _) => warn!("a heartbeat that cannot be read: {}", change.key),
-        }
-    }
-
-    fn read(&self) -> RwLockReadGuard<'_, Memory> {
-        self.memory.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn write(&self) -> RwLockWriteGuard<'_, Memory> {
-        self.memory.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -154,22 +111,17 @@ impl Held {
 mod tests {
     use std::thread;
 
-    use schemas::files::FilesCommit;
-
     use super::*;
 
-    fn message(position: u64) -> LogMessage {
-        let org: OrgId = "acme".parse().expect("an org");
-        let commit = FilesCommit {
-            org: org.clone(),
+    fn commit() -> FilesCommit {
+        FilesCommit {
+            org: "acme".parse().expect("an org"),
             id: "cmt_01jcz3k9mv5x8q2w4e6r7t9y0a".parse().expect("an id"),
             table: "flows".to_owned(),
             add: Vec::new(),
             remove: Vec::new(),
             covers: None,
-        };
-        let payload = serde_json::to_vec(&commit).expect("JSON").into();
-        LogMessage { org, position, payload }
+        }
     }
 
     #[test]
@@ -191,7 +143,13 @@ mod tests {
             });
         }
         let writer = held.clone();
-        thread::spawn(move || (1..=CHANGES).for_each(|position| writer.take_files(&message(position))));
+        let commit = commit();
+        thread::spawn(move || {
+            for position in 1..=CHANGES {
+                writer.take_files(position, Some(&commit));
+                writer.show(Arc::default(), Progress::default());
+            }
+        });
         for _ in 0..3 {
             finished.recv_timeout(std::time::Duration::from_secs(30)).expect("nobody waits for ever");
         }

@@ -1,128 +1,134 @@
-//! The read models of an org, shown commit by commit: a reader never sees half of one.
+//! The read models of an org as the projector writes them: JSON by key, a commit at a time.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 use imbl::OrdMap;
-use schemas::api_token::ApiToken;
-use schemas::device::Device;
-use schemas::id::{ApiTokenId, DeviceId, RuleId, SetupKeyId, UserId, ZoneId};
+use schemas::id::{BadId, DeviceId};
 use schemas::kind::Kind;
-use schemas::org::Org;
-use schemas::rule::Rule;
-use schemas::setup_key::SetupKey;
-use schemas::user::User;
+use schemas::resource::{AnyResource, ResourceId};
+use schemas::state::OrgState;
 use schemas::view::{Desired, Head};
-use schemas::zone::Zone;
-use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
 use tracing::error;
+
+use crate::shown;
 
 /// The read models of an org as of one commit. Cloning costs nothing.
 #[derive(Debug, Clone, Default)]
 pub struct Models {
     pub head: Head,
-    pub org: Option<Arc<Org>>,
-    pub users: OrdMap<UserId, Arc<User>>,
-    pub api_tokens: OrdMap<ApiTokenId, Arc<ApiToken>>,
-    pub zones: OrdMap<ZoneId, Arc<Zone>>,
-    pub rules: OrdMap<RuleId, Arc<Rule>>,
-    pub setup_keys: OrdMap<SetupKeyId, Arc<SetupKey>>,
-    pub devices: OrdMap<DeviceId, Arc<Device>>,
+    /// Everything but the entries of address lists: those are in `Events`.
+    pub state: OrgState,
     /// The configs that devices should run; shown as soon as they are known.
     pub desired: OrdMap<DeviceId, Arc<Desired>>,
+    /// The JSON of resources that are shown as they are stored.
+    stored: OrdMap<ResourceId, Arc<RawValue>>,
 }
 
-/// The read models as they come in: changes wait for the head that covers them.
+/// The read models as they come in: changes are shown with the head that covers them.
 #[derive(Debug, Default)]
 pub(crate) struct Incoming {
-    shown: Models,
-    waiting: Vec<(Kind, String, Option<Bytes>)>,
+    shown: Arc<Models>,
+    next: Models,
+}
+
+/// A read model that cannot be read.
+#[derive(Debug, thiserror::Error)]
+enum Unread {
+    #[error(transparent)]
+    Json(#[from] serde_json::Error),
+    #[error(transparent)]
+    Id(#[from] BadId),
 }
 
 impl Incoming {
-    pub(crate) fn shown(&self) -> &Models {
+    pub(crate) fn shown(&self) -> &Arc<Models> {
         &self.shown
     }
 
     /// Takes in a key without its org (`rules.rule_…`, `desired.dev_…`, `head.head`) and its value.
-    pub(crate) fn take(&mut self, key: &str, value: Option<Bytes>) {
-        match key.split_once('.') {
-            Some(("head", _)) => self.show(value.as_deref()),
-            Some(("desired", id)) => put(&mut self.shown.desired, key, id, value.as_deref()),
+    pub(crate) fn take(&mut self, key: &str, value: Option<&Bytes>) {
+        let value = value.map(AsRef::as_ref);
+        let taken = match key.split_once('.') {
+            Some(("head", _)) => self.take_head(value),
+            Some(("desired", id)) => self.take_desired(id, value),
             Some((plural, id)) => match Kind::from_plural(plural) {
-                Some(kind) => self.waiting.push((kind, id.to_owned(), value)),
-                None => error!("a read model of an unknown kind: {key}"),
+                Some(kind) => self.next.set(kind, id, value),
+                None => return error!("a read model of an unknown kind: {key}"),
             },
-            None => error!("a read model without an id: {key}"),
+            None => return error!("a read model without an id: {key}"),
+        };
+        if let Err(error) = taken {
+            error!("the read model {key} cannot be read: {error}");
         }
     }
 
-    fn show(&mut self, head: Option<&[u8]>) {
-        for (kind, id, value) in self.waiting.drain(..) {
-            self.shown.set(kind, &id, value.as_deref());
+    fn take_head(&mut self, value: Option<&[u8]>) -> Result<(), Unread> {
+        match value {
+            Some(value) => {
+                self.next.head = serde_json::from_slice(value)?;
+                self.next.state.revision = self.next.head.revision;
+            }
+            None => self.next = Models::default(),
         }
-        match head.map(serde_json::from_slice) {
-            Some(Ok(head)) => self.shown.head = head,
-            Some(Err(error)) => error!("the head of an org cannot be read: {error}"),
-            None => self.shown = Models::default(),
+        self.shown = Arc::new(self.next.clone());
+        Ok(())
+    }
+
+    fn take_desired(&mut self, id: &str, value: Option<&[u8]>) -> Result<(), Unread> {
+        let id: DeviceId = id.parse()?;
+        let desired: Option<Arc<Desired>> = value.map(serde_json::from_slice).transpose()?.map(Arc::new);
+        for models in [Arc::make_mut(&mut self.shown), &mut self.next] {
+            match &desired {
+                Some(desired) => models.desired.insert(id, desired.clone()),
+                None => models.desired.remove(&id),
+            };
         }
+        Ok(())
     }
 }
 
 impl Models {
-    fn set(&mut self, kind: Kind, id: &str, value: Option<&[u8]>) {
-        match kind {
-            Kind::Org => self.org = value.and_then(|value| read(kind.singular(), value)).map(Arc::new),
-            Kind::User => put(&mut self.users, kind.singular(), id, value),
-            Kind::ApiToken => put(&mut self.api_tokens, kind.singular(), id, value),
-            Kind::Zone => put(&mut self.zones, kind.singular(), id, value),
-            Kind::Rule => put(&mut self.rules, kind.singular(), id, value),
-            Kind::SetupKey => put(&mut self.setup_keys, kind.singular(), id, value),
-            Kind::Device => put(&mut self.devices, kind.singular(), id, value),
-            Kind::Event | Kind::Flow => error!("{kind} {id} is not a read model"),
-        }
+    /// The models of a state of the past: what was never written down is absent.
+    pub(crate) fn of(head: Head, state: OrgState) -> Self {
+        Self { head, state, desired: OrdMap::new(), stored: OrdMap::new() }
     }
 
-    /// The rules in matching order.
-    pub fn ordered_rules(&self) -> Vec<Arc<Rule>> {
-        let mut rules: Vec<Arc<Rule>> = self.rules.values().cloned().collect();
-        rules.sort_by_key(|rule| (rule.order, rule.id));
-        rules
+    /// The JSON of a resource that is shown as it is stored.
+    pub(crate) fn stored(&self, id: ResourceId) -> Option<&RawValue> {
+        self.stored.get(&id).map(AsRef::as_ref)
     }
-}
 
-fn put<I, T>(map: &mut OrdMap<I, Arc<T>>, what: &str, id: &str, value: Option<&[u8]>)
-where
-    I: Ord + Clone + std::str::FromStr,
-    T: DeserializeOwned,
-{
-    let Ok(id) = id.parse() else {
-        error!("{what}: {id} is not an id");
-        return;
-    };
-    match value {
-        Some(value) => {
-            if let Some(resource) = read(what, value) {
-                map.insert(id, Arc::new(resource));
+    fn set(&mut self, kind: Kind, id: &str, value: Option<&[u8]>) -> Result<(), Unread> {
+        match (kind, value) {
+            (Kind::Org, value) => self.state.org = value.map(serde_json::from_slice).transpose()?.map(Arc::new),
+            (_, Some(json)) => {
+                let resource = AnyResource::parse(kind, json)?;
+                if shown::is_stored_form(kind) {
+                    let json: Box<RawValue> = serde_json::from_slice(json)?;
+                    self.stored.insert(resource.id(), json.into());
+                }
+                self.state.put(resource);
+            }
+            (_, None) => {
+                let id: ResourceId = id.parse()?;
+                self.stored.remove(&id);
+                self.state.remove(id);
             }
         }
-        None => {
-            map.remove(&id);
-        }
+        Ok(())
     }
-}
-
-fn read<T: DeserializeOwned>(what: &str, value: &[u8]) -> Option<T> {
-    serde_json::from_slice(value).inspect_err(|error| error!("the read model of a {what} cannot be read: {error}")).ok()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const AT: &str = "2026-11-21T13:00:00Z";
+
     fn user(id: &str) -> Bytes {
-        let at = "2026-11-21T13:00:00Z";
-        let user = serde_json::json!({"id": id, "revision": 1, "role": "owner", "created_at": at, "updated_at": at});
+        let user = serde_json::json!({"id": id, "revision": 1, "role": "owner", "created_at": AT, "updated_at": AT});
         Bytes::from(user.to_string())
     }
 
@@ -130,26 +136,66 @@ mod tests {
         Bytes::from(serde_json::json!({"position": position, "revision": position}).to_string())
     }
 
+    fn seen(incoming: &Incoming) -> (usize, u64) {
+        (incoming.shown().state.users.len(), incoming.shown().head.position)
+    }
+
     #[test]
     fn a_commit_is_shown_whole_and_with_its_head() {
         let id = "usr_01jcz3k9mv5x8q2w4e6r7t9y0a";
+        let key = format!("users.{id}");
         let mut incoming = Incoming::default();
-        incoming.take(&format!("users.{id}"), Some(user(id)));
-        assert_eq!((incoming.shown().users.len(), incoming.shown().head.position), (0, 0));
-        incoming.take("head.head", Some(head(7)));
-        assert_eq!((incoming.shown().users.len(), incoming.shown().head.position), (1, 7));
-        incoming.take(&format!("users.{id}"), None);
-        assert_eq!(incoming.shown().users.len(), 1);
-        incoming.take("head.head", Some(head(8)));
-        assert_eq!((incoming.shown().users.len(), incoming.shown().head.position), (0, 8));
+        incoming.take(&key, Some(&user(id)));
+        assert_eq!(seen(&incoming), (0, 0));
+        incoming.take("head.head", Some(&head(7)));
+        assert_eq!(seen(&incoming), (1, 7));
+        incoming.take(&key, None);
+        assert_eq!(seen(&incoming), (1, 7));
+        incoming.take("head.head", Some(&head(8)));
+        assert_eq!(seen(&incoming), (0, 8));
+    }
+
+    #[test]
+    fn a_desired_config_is_shown_at_once_and_shows_nothing_else() {
+        let (user_id, device) = ("usr_01jcz3k9mv5x8q2w4e6r7t9y0a", "dev_01jcz3k9mv5x8q2w4e6r7t9y0a");
+        let mut incoming = Incoming::default();
+        incoming.take(&format!("users.{user_id}"), Some(&user(user_id)));
+        incoming.take(&format!("desired.{device}"), Some(&Bytes::from_static(br#"{"revision":3,"hash":"ab"}"#)));
+        assert_eq!((seen(&incoming), incoming.shown().desired.len()), ((0, 0), 1));
+        incoming.take("head.head", Some(&head(7)));
+        assert_eq!((seen(&incoming), incoming.shown().desired.len()), ((1, 7), 1));
+    }
+
+    #[test]
+    fn what_is_shown_as_it_is_stored_keeps_its_bytes() {
+        let id = "zone_01jcz3k9mv5x8q2w4e6r7t9y0a";
+        let json = format!(
+            r#"{{"id":"{id}","revision":1,"name":"WAN","description":"","metadata":{{}},"predefined":true,"created_at":"{AT}","updated_at":"{AT}"}}"#
+        );
+        let mut incoming = Incoming::default();
+        incoming.take(&format!("zones.{id}"), Some(&Bytes::from(json.clone())));
+        incoming.take("head.head", Some(&head(1)));
+        let resource: ResourceId = id.parse().expect("an id");
+        assert_eq!(incoming.shown().stored(resource).map(RawValue::get), Some(json.as_str()));
+        incoming.take(&format!("zones.{id}"), None);
+        incoming.take("head.head", Some(&head(2)));
+        assert!(incoming.shown().stored(resource).is_none());
+        assert_eq!(incoming.shown().state.zones.len(), 0);
     }
 
     #[test]
     fn what_cannot_be_read_changes_nothing() {
         let mut incoming = Incoming::default();
-        for (key, value) in [("users.usr_1", "{}"), ("nonsense", "{}"), ("pigs.p_1", "{}"), ("head.head", "?")] {
-            incoming.take(key, Some(Bytes::from_static(value.as_bytes())));
+        for (key, value) in [
+            ("users.usr_1", "{}"),
+            ("nonsense", "{}"),
+            ("pigs.p_1", "{}"),
+            ("events.evt_1", "{}"),
+            ("desired.dev_1", "{}"),
+            ("head.head", "?"),
+        ] {
+            incoming.take(key, Some(&Bytes::from_static(value.as_bytes())));
         }
-        assert_eq!((incoming.shown().users.len(), incoming.shown().head.position), (0, 0));
+        assert_eq!(seen(&incoming), (0, 0));
     }
 }

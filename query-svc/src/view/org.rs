@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bus::Bus;
-use futures::StreamExt;
 use schemas::id::OrgId;
 use schemas::reason::Reason;
-use schemas::subjects::{PRESENCE_BUCKET, STATE_BUCKET, head_key};
+use schemas::subjects::{STATE_BUCKET, head_key};
 use tokio::sync::Semaphore;
 use tokio_util::task::AbortOnDropHandle;
 
+use super::feed;
 use super::held::{Held, Progress, Snapshot};
 use crate::error::Refused;
 
@@ -19,6 +19,8 @@ pub(crate) struct OrgView {
     pub(crate) held: Arc<Held>,
     /// One for each query that may run at once.
     pub(crate) slots: Arc<Semaphore>,
+    /// Long folds of the past are made one after the other.
+    pub(crate) folding: Semaphore,
     _feed: AbortOnDropHandle<()>,
 }
 
@@ -37,7 +39,7 @@ impl OrgView {
         let files = bus.files().last(org).await?.map_or(0, |last| last.position);
 
         let held = Arc::new(Held::new(org.clone()));
-        let feed = AbortOnDropHandle::new(tokio::spawn(feed(bus.clone(), held.clone())));
+        let feed = AbortOnDropHandle::new(tokio::spawn(feed::run(bus.clone(), held.clone())));
         let there =
             |progress: &Progress| progress.bucket >= bucket && progress.events >= events && progress.files >= files;
         let mut progress = held.progress();
@@ -47,11 +49,11 @@ impl OrgView {
                 return Err(Refused::new(Reason::BusUnavailable, "the org could not be loaded in time"));
             }
         }
-        Ok(Self { held, slots: Arc::new(Semaphore::new(queries_max)), _feed: feed })
+        Ok(Self { held, slots: Arc::new(Semaphore::new(queries_max)), folding: Semaphore::new(1), _feed: feed })
     }
 
     /// The org at this moment, or as soon as the position asked for is visible.
-    pub(crate) async fn at(&self, min: Option<u64>) -> Result<Snapshot, Refused> {
+    pub(crate) async fn at(&self, min: Option<u64>) -> Result<Arc<Snapshot>, Refused> {
         if let Some(min) = min {
             let mut progress = self.held.progress();
             let reached = progress.wait_for(|progress| progress.position() >= min);
@@ -65,24 +67,5 @@ impl OrgView {
             }
         }
         Ok(self.held.snapshot())
-    }
-}
-
-/// Brings an org's changes in, for ever.
-async fn feed(bus: Bus, held: Arc<Held>) {
-    let org = held.org().clone();
-    let all = format!("{org}.>");
-    let mut models = Box::pin(bus.bucket(STATE_BUCKET).watch(&all));
-    let mut presence = Box::pin(bus.bucket(PRESENCE_BUCKET).watch(&all));
-    let mut events = Box::pin(bus.events().follow(Some(&org), 0));
-    let mut files = Box::pin(bus.files().follow(Some(&org), 0));
-    loop {
-        tokio::select! {
-            Some(change) = models.next() => held.take_model(change),
-            Some(message) = events.next() => held.take_events(&message),
-            Some(message) = files.next() => held.take_files(&message),
-            Some(change) = presence.next() => held.take_presence(&change),
-            else => return,
-        }
     }
 }

@@ -36,9 +36,13 @@ impl Views {
         let cell = {
             let mut orgs = self.orgs.lock().unwrap_or_else(PoisonError::into_inner);
             let asked = Instant::now();
-            let entry = orgs.entry(org.clone()).or_insert_with(|| Entry { view: Arc::default(), asked });
-            entry.asked = asked;
-            entry.view.clone()
+            match orgs.get_mut(org) {
+                Some(entry) => {
+                    entry.asked = asked;
+                    entry.view.clone()
+                }
+                None => orgs.entry(org.clone()).or_insert(Entry { view: Arc::default(), asked }).view.clone(),
+            }
         };
         let load = || async { OrgView::load(&self.bus, org, self.queries_max).await.map(Arc::new) };
         cell.get_or_try_init(load).await.cloned()

@@ -6,7 +6,7 @@ use schemas::id::{CommitId, RuleId};
 use schemas::rule::MovedRule;
 use serde_json::{Value, json};
 
-use crate::reads::{founded, rule};
+use crate::reads::{deleted, founded, rule};
 use crate::rig::{Rig, ulid};
 
 /// Founded (7 events), then: 8 and 9 rules created, 10 reordered, 11 updated, 12 deleted.
@@ -19,8 +19,8 @@ async fn eventful() -> Rig {
     let mut updated = rig.state.rules.get(&id(1)).unwrap().as_ref().clone();
     updated.action = schemas::rule::Action::Accept;
     updated.revision = 11;
-    rig.commit("usr_b", vec![Event::RuleUpdated { rule: updated, changed: vec!["action".to_owned()] }]).await;
-    rig.commit("usr_a", vec![Event::RuleDeleted { id: id(2) }]).await;
+    rig.commit("usr_b", vec![Event::Updated { resource: updated.into(), changed: vec!["action".to_owned()] }]).await;
+    rig.commit("usr_a", vec![deleted(id(2))]).await;
     rig
 }
 

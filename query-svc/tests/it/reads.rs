@@ -6,16 +6,14 @@ use bytes::Bytes;
 use query_svc::Config;
 use reqwest::Method;
 use schemas::agent::Heartbeat;
-use schemas::api_token::ApiToken;
 use schemas::device::{Applied, Device};
 use schemas::event::{Event, SecretHash};
 use schemas::id::{ApiTokenId, DeviceId, RuleId, SetupKeyId, ZoneId};
+use schemas::kind::Kind;
 use schemas::org::Org;
-use schemas::rule::Rule;
+use schemas::resource::{AnyResource, ResourceId};
 use schemas::subjects::{PARKED_BUCKET, PRESENCE_BUCKET, STATE_BUCKET, desired_key, presence_key};
-use schemas::user::User;
 use schemas::view::Desired;
-use schemas::zone::Zone;
 use serde_json::{Value, json};
 
 use crate::rig::{AT, Rig, refusal, ulid, user};
@@ -26,60 +24,45 @@ pub(crate) async fn founded() -> Rig {
 }
 
 pub(crate) async fn found(mut rig: Rig) -> Rig {
-    let at = AT.parse().unwrap();
-    let org = Org { id: rig.org.clone(), revision: 1, name: name("Acme"), created_at: at, updated_at: at };
+    let org = json!({"id": rig.org, "revision": 1, "name": "Acme", "created_at": AT, "updated_at": AT});
+    let org: Org = serde_json::from_value(org).unwrap();
     let mut events = vec![Event::OrgCreated { org }];
-    for (number, zone) in [(1, "WAN"), (2, "LAN")] {
-        events.push(Event::ZoneCreated { zone: zone_of(number, zone) });
-    }
-    for (number, role) in [(0, schemas::access::Role::Viewer), (4, schemas::access::Role::Owner)] {
-        let id = user(number);
-        events.push(Event::UserCreated { user: User { id, revision: 3, role, created_at: at, updated_at: at } });
-        let api_token = ApiToken {
-            id: ApiTokenId::new(ulid(number)),
-            revision: 4,
-            name: name(if number == 0 { "viewer's" } else { "owner's" }),
-            description: Default::default(),
-            owner_id: id,
-            role,
-            prefix: "nk_".to_owned(),
-            expires_at: None,
-            created_at: at,
-            updated_at: at,
-        };
-        events.push(Event::ApiTokenCreated { api_token, secret_hash: SecretHash::of("x") });
+    events.extend([zone(1, "WAN"), zone(2, "LAN")]);
+    for (number, role, name) in [(0, "viewer", "viewer's"), (4, "owner", "owner's")] {
+        events.push(made(Kind::User, json!({"id": user(number), "revision": 3, "role": role})));
+        let api_token = json!({
+            "id": ApiTokenId::new(ulid(number)), "revision": 4, "name": name, "owner_id": user(number), "role": role,
+            "prefix": "nk_"
+        });
+        let Event::Created { resource, .. } = made(Kind::ApiToken, api_token) else { panic!() };
+        events.push(Event::Created { resource, secret_hash: Some(SecretHash::of("x")) });
     }
     rig.commit("system", events).await;
     rig
 }
 
-fn name(text: &str) -> schemas::text::Name {
-    schemas::text::Name::new(text).unwrap()
+/// A resource that is made, from its JSON without times.
+pub(crate) fn made(kind: Kind, mut json: Value) -> Event {
+    let fields = json.as_object_mut().unwrap();
+    fields.insert("created_at".to_owned(), AT.into());
+    fields.insert("updated_at".to_owned(), AT.into());
+    let resource = AnyResource::parse(kind, json.to_string().as_bytes()).unwrap();
+    Event::Created { resource, secret_hash: None }
 }
 
-fn zone_of(number: u128, zone: &str) -> Zone {
-    let at = AT.parse().unwrap();
-    Zone {
-        id: ZoneId::new(ulid(number)),
-        revision: number as u64 + 1,
-        name: zone.parse().unwrap(),
-        description: Default::default(),
-        metadata: Default::default(),
-        predefined: true,
-        created_at: at,
-        updated_at: at,
-    }
+pub(crate) fn zone(number: u128, name: &str) -> Event {
+    let id = ZoneId::new(ulid(number));
+    made(Kind::Zone, json!({"id": id, "revision": number as u64 + 1, "name": name, "predefined": true}))
 }
 
 pub(crate) fn rule(rig: &Rig, number: u32, text: &str, action: &str) -> Event {
-    let rule: Rule = serde_json::from_value(json!({
+    let rule = json!({
         "id": RuleId::new(ulid(u128::from(number))), "revision": rig.state.revision + 1, "number": number, "name": text,
         "description": "", "metadata": {"team": "edge"}, "enabled": true, "order": number, "zone_from": "WAN",
         "zone_to": "LAN", "sources": ["any"], "destinations": ["10.0.0.0/8"], "protocol": "tcp", "ports": ["23"],
-        "action": action, "log": false, "created_at": AT, "updated_at": AT
-    }))
-    .unwrap();
-    Event::RuleCreated { rule }
+        "action": action, "log": false
+    });
+    made(Kind::Rule, rule)
 }
 
 pub(crate) fn device(number: u128) -> Device {
@@ -90,6 +73,10 @@ pub(crate) fn device(number: u128) -> Device {
         "created_at": AT, "updated_at": AT
     }))
     .unwrap()
+}
+
+pub(crate) fn deleted(id: impl Into<ResourceId>) -> Event {
+    Event::Deleted { id: id.into(), secret_hash: None, public_key: None }
 }
 
 #[tokio::test]
@@ -127,7 +114,7 @@ async fn lists_and_single_resources_are_shown() {
     assert_eq!(rig.refused("viewer", &none).await, (404, "RESOURCE_NOT_FOUND".to_owned()));
     assert_eq!(rig.refused("viewer", "/firewall/rules/nonsense").await, (400, "PATH_INVALID".to_owned()));
     assert_eq!(rig.refused("viewer", "/firewall/rules?colour=red").await, (400, "QUERY_INVALID".to_owned()));
-    rig.commit("usr_1", vec![Event::RuleDeleted { id: first }]).await;
+    rig.commit("usr_1", vec![deleted(first)]).await;
     rig.until("viewer", "/firewall/rules", |rules| rules["meta"]["total"] == 1).await;
 }
 
@@ -156,7 +143,7 @@ async fn roles_decide_what_is_shown() {
 async fn devices_show_what_they_should_run_and_whether_they_are_there() {
     let mut rig = founded().await;
     let id = DeviceId::new(ulid(7));
-    rig.commit("system", vec![Event::DeviceEnrolled { device: device(7) }]).await;
+    rig.commit("system", vec![Event::DeviceEnrolled { device: device(7).into() }]).await;
     let path = format!("/devices/{id}");
     let shown = rig.get("viewer", &path).await;
     assert_eq!((&shown["online"], &shown["desired"], &shown["last_seen"]), (&json!(false), &Value::Null, &Value::Null));
@@ -189,7 +176,7 @@ async fn a_read_waits_for_the_position_it_asks_for_and_not_for_ever() {
         request.send().await.unwrap()
     };
     assert_eq!(refusal(at(1_000).await).await, (409, "POSITION_TIMEOUT".to_owned()));
-    let events = vec![Event::ZoneCreated { zone: zone_of(3, "DMZ") }];
+    let events = vec![zone(3, "DMZ")];
     let position = rig.append("usr_1", &events).await;
     let url = format!("{}/zones", rig.base);
     let waiting = rig.http.get(url).bearer_auth("nk_viewer").header("netkeep-min-position", position).send();
@@ -233,7 +220,11 @@ async fn the_document_names_every_route_once() {
         "/tokens/{id}",
         "/users",
         "/me",
+        "/orgs",
         "/orgs/current",
+        "/orgs/{id}",
+        "/usage",
+        "/address-lists/{id}/entries",
         "/events",
         "/history/verify",
         "/sql",
@@ -243,6 +234,18 @@ async fn the_document_names_every_route_once() {
     ] {
         assert!(paths.contains_key(&format!("/api/v1{path}")), "{path}");
     }
+    for kind in Kind::ALL.iter().filter(|kind| !matches!(kind, Kind::Org | Kind::Event | Kind::Flow)) {
+        for rest in ["", "/{id}", "/{id}/history", "/{id}/used-by"] {
+            let operation = &paths[&format!("/api/v1{}{rest}", kind.path())]["get"];
+            assert!(operation["summary"].is_string(), "{kind}{rest}");
+        }
+    }
+    let mut references = Vec::new();
+    refer(&document, &mut references);
+    for reference in references {
+        let schema = document.pointer(reference.strip_prefix('#').unwrap());
+        assert!(schema.is_some(), "{reference} leads nowhere");
+    }
     let operations = paths.values().flat_map(|path| path.as_object().unwrap().values());
     let mut ids: Vec<&str> = operations.filter_map(|operation| operation["operationId"].as_str()).collect();
     let all = ids.len();
@@ -251,12 +254,23 @@ async fn the_document_names_every_route_once() {
     assert_eq!(ids.len(), all);
 }
 
+fn refer<'a>(value: &'a Value, references: &mut Vec<&'a str>) {
+    match value {
+        Value::Object(fields) => {
+            references.extend(fields.get("$ref").and_then(Value::as_str));
+            fields.values().for_each(|field| refer(field, references));
+        }
+        Value::Array(entries) => entries.iter().for_each(|entry| refer(entry, references)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
 #[tokio::test]
 async fn a_commit_that_is_parked_is_said_until_reads_are_beyond_it() {
     let mut rig = founded().await;
     let status = rig.get("viewer", "/system/status").await;
     assert_eq!((&status["status"], &status["parked"]), (&json!("ok"), &Value::Null));
-    let events = vec![Event::ZoneCreated { zone: zone_of(3, "DMZ") }];
+    let events = vec![zone(3, "DMZ")];
     let position = rig.append("usr_1", &events).await;
     let parked = json!({"org": "acme", "position": position, "error": "revision 9 is not 8", "at": AT});
     let key = format!("events.acme.{position}");

@@ -10,13 +10,14 @@ use bus::{Bus, BusAuth};
 use bytes::Bytes;
 use gate::{Gate, GateConfig, Keyring};
 use query_svc::{Config, Deps, QuerySvc};
-use schemas::access::Role;
+use schemas::access::{Role, Scope};
 use schemas::commit::{ChainHead, Commit};
 use schemas::credential::{Credential, CredentialKey};
 use schemas::event::{Event, Meta, Recorded, SecretHash, SpecVersion};
 use schemas::files::{File, FilesCommit};
 use schemas::id::{ApiTokenId, CommitId, EventId, OrgId, Ulid, UserId};
 use schemas::kind::Kind;
+use schemas::resource::ResourceId;
 use schemas::state::OrgState;
 use schemas::subjects::{STATE_BUCKET, head_key, state_key};
 use schemas::view::Head;
@@ -73,6 +74,7 @@ pub(crate) struct Rig {
     pub(crate) base: String,
     pub(crate) http: reqwest::Client,
     pub(crate) org: OrgId,
+    keyring: Keyring,
     pub(crate) state: OrgState,
     head: ChainHead,
     position: u64,
@@ -111,31 +113,30 @@ impl Rig {
         let org: OrgId = "acme".parse().unwrap();
         let keyring = Keyring::default();
         for (index, role) in Role::ALL.into_iter().enumerate() {
-            keyring.put(
-                CredentialKey::Secret(SecretHash::of(&format!("nk_{role:?}").to_lowercase())),
-                Credential::ApiToken {
-                    org: org.clone(),
-                    id: ApiTokenId::new(ulid(index as u128)),
-                    owner_id: user(index as u128),
-                    role,
-                    expires_at: None,
-                },
-            );
+            give(&keyring, &org, &format!("{role:?}").to_lowercase(), index as u128, role, Vec::new());
         }
-        let gate = Gate::new(keyring, None, GateConfig::default());
-        let service =
-            QuerySvc::bind(config, Deps { bus: bus.clone(), gate, store_dir: store.path().to_owned() }).unwrap();
+        let gate = Gate::new(keyring.clone(), None, &GateConfig::default()).unwrap();
+        let deps = Deps {
+            bus: bus.clone(),
+            gate: gate.clone(),
+            store_dir: store.path().to_owned(),
+            people: bus.people(),
+            uses: bus.uses(),
+        };
+        let service = QuerySvc::bind(config, deps).unwrap();
         let router = gate::openapi::mount(service.router());
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address: SocketAddr = listener.local_addr().unwrap();
         let stop = CancellationToken::new();
-        tokio::spawn(gate::serve(listener, router, stop.clone(), Duration::from_secs(1)));
+        let stopped = stop.clone();
+        tokio::spawn(async move { gate::serve(listener, router, &gate, stopped, Duration::from_secs(1)).await });
         tokio::spawn(service.run(stop.clone()));
         Self {
             bus,
             base: format!("http://{address}/api/v1"),
             http: reqwest::Client::new(),
             org,
+            keyring,
             state: OrgState::default(),
             head: ChainHead::default(),
             position: 0,
@@ -144,6 +145,11 @@ impl Rig {
             stop,
             _nats: nats,
         }
+    }
+
+    /// Gives user `number` the token `nk_<word>`, bound to a scope.
+    pub(crate) fn give_bound(&self, word: &str, number: u128, role: Role, scope: Value) {
+        give(&self.keyring, &self.org, word, number, role, vec![serde_json::from_value(scope).unwrap()]);
     }
 
     /// Commits events and projects them. Says the position.
@@ -187,24 +193,14 @@ impl Rig {
     }
 
     fn models_of(&self, event: &Event) -> Vec<(Kind, String, Option<Value>)> {
+        let of = |id: ResourceId| (id.kind(), id.to_string(), self.state.find(id).map(|found| json!(found)));
         if let Event::RulesReordered { moved } = event {
-            let rule = |moved: &schemas::rule::MovedRule| {
-                (Kind::Rule, moved.rule_id.to_string(), Some(json!(self.state.rules.get(&moved.rule_id))))
-            };
-            return moved.iter().map(rule).collect();
+            return moved.iter().map(|moved| of(moved.rule_id.into())).collect();
         }
-        let id = event.subject(&self.org);
-        let value = match event.kind() {
-            Kind::Org => Some(json!(self.state.org)),
-            Kind::User => model(&self.state.users, &id),
-            Kind::ApiToken => model(&self.state.api_tokens, &id),
-            Kind::Zone => model(&self.state.zones, &id),
-            Kind::Rule => model(&self.state.rules, &id),
-            Kind::SetupKey => model(&self.state.setup_keys, &id),
-            Kind::Device => model(&self.state.devices, &id),
-            Kind::Event | Kind::Flow => None,
-        };
-        vec![(event.kind(), id, value)]
+        match event.kind() == Kind::Org {
+            true => vec![(Kind::Org, self.org.to_string(), Some(json!(self.state.org)))],
+            false => vec![of(event.subject(&self.org).parse().unwrap())],
+        }
     }
 
     fn meta(&self, actor: &str, event: &Event) -> Meta {
@@ -223,6 +219,7 @@ impl Rig {
             sourceip: Some("10.1.2.3".to_owned()),
             commandid: format!("command-{revision}"),
             commandhash: None,
+            commandindex: None,
             correlationid: "op_test".to_owned(),
             prevhash: self.head.hash.clone(),
             traceparent: None,
@@ -291,10 +288,17 @@ pub(crate) async fn refusal(answer: reqwest::Response) -> (u16, String) {
     (status, body["error"]["reason"].as_str().unwrap_or_else(|| panic!("{body}")).to_owned())
 }
 
-fn model<K, V>(models: &imbl::OrdMap<K, std::sync::Arc<V>>, id: &str) -> Option<Value>
-where
-    K: Ord + std::str::FromStr<Err: std::fmt::Debug>,
-    V: serde::Serialize,
-{
-    models.get(&id.parse::<K>().unwrap()).map(|value| json!(value))
+fn give(keyring: &Keyring, org: &OrgId, word: &str, number: u128, role: Role, scopes: Vec<Scope>) {
+    keyring.put(
+        CredentialKey::Secret(SecretHash::of(&format!("nk_{word}"))),
+        Credential::ApiToken {
+            org: org.clone(),
+            id: ApiTokenId::new(ulid(number)),
+            owner_id: user(number),
+            role,
+            expires_at: None,
+            scopes,
+            revoked: false,
+        },
+    );
 }

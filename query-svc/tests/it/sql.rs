@@ -65,8 +65,7 @@ async fn the_org_and_its_past_are_tables() {
     let mut rig = founded().await;
     let first = rule(&rig, 1, "Block Telnet", "drop");
     rig.commit("usr_1", vec![first.clone()]).await;
-    let schemas::event::Event::RuleCreated { rule } = first else { panic!() };
-    rig.add_flows("a", &[Row { rule: Some(rule.id.to_string()), verdict: "drop", ..Row::at(HOUR_US) }]).await;
+    rig.add_flows("a", &[Row { rule: Some(first.subject(&rig.org)), verdict: "drop", ..Row::at(HOUR_US) }]).await;
     let joined = "SELECT r.name, r.\"order\", r.ports, f.dst, e.actor FROM flows f JOIN rules r ON f.rule = r.id \
         JOIN events e ON e.subject = r.id WHERE f.verdict = 'drop'";
     assert_eq!(rows(&rig, "owner", joined).await, json!([["Block Telnet", 1, ["23"], "192.0.2.1", "usr_1"]]));
@@ -79,6 +78,33 @@ async fn the_org_and_its_past_are_tables() {
     for table in ["zones", "devices", "setup_keys", "api_tokens", "users", "events", "flows", "rules"] {
         rows(&rig, "owner", &format!("SELECT * FROM {table}")).await;
     }
+}
+
+#[tokio::test]
+async fn every_kind_is_a_table_with_its_fields_as_columns() {
+    let rig = crate::kinds::with_every_kind().await;
+    for resource in crate::kinds::golden() {
+        let (table, id) = (resource.kind().plural(), resource.id().to_string());
+        let query = format!("SELECT id, revision, created_at FROM {table} WHERE id = '{id}'");
+        let found = rows(&rig, "owner", &query).await;
+        assert_eq!((&found[0][0], &found[0][1]), (&json!(id), &json!(resource.revision())), "{table}");
+        let whole = rig.sql("owner", &format!("SELECT * FROM {table} WHERE id = '{id}'")).await;
+        let whole: Value = whole.json().await.unwrap();
+        let names: Vec<&str> =
+            whole["columns"].as_array().unwrap().iter().map(|column| column["name"].as_str().unwrap()).collect();
+        let shown = rig.get("owner", &format!("{}/{id}", resource.kind().path())).await;
+        for (field, value) in shown.as_object().unwrap() {
+            let at = names.iter().position(|name| name == field).unwrap_or_else(|| panic!("{table}.{field}"));
+            let cell = &whole["data"][0][at];
+            assert_eq!(cell.is_null(), value.is_null(), "{table}.{field}: {cell} of {value}");
+            if let (Some(text), true) = (cell.as_str(), value.is_object()) {
+                assert_eq!(&serde_json::from_str::<Value>(text).unwrap(), value, "{table}.{field}");
+            }
+        }
+    }
+    let special = "SELECT interface_names, interface_zones, in_sync, desired_revision, applied_revision, applied_at, \
+        failure_error, failure_at, online, last_seen FROM devices";
+    rows(&rig, "viewer", special).await;
 }
 
 #[tokio::test]

@@ -4,14 +4,13 @@ use std::path::Path;
 use std::process::Command;
 
 use nkeys::KeyPair;
-use schemas::config::RulesetRule;
+use schemas::config::{RulesetRule, RulesetService};
 use schemas::device::Mode;
 use schemas::id::{RuleId, Ulid};
-use schemas::rule::Action;
 use schemas::service::{PortRange, Protocol};
 
 use super::*;
-use crate::signed::tests::{config, membership, sign};
+use crate::signed::tests::{block_telnet, config, membership, sign};
 
 /// Names the folder of nft's faults to the process inside the namespace.
 const INSIDE: &str = "NETKEEP_TEST_NFT_FAULTS";
@@ -61,6 +60,7 @@ async fn inside_the_namespace() {
     a_stored_config_that_cannot_be_used_costs_no_rules().await;
     what_an_nft_that_failed_did_is_undone(faults).await;
     what_somebody_flushed_is_put_back(faults).await;
+    what_has_an_end_leaves_the_kernel_in_time(faults).await;
 }
 
 async fn a_stored_config_that_cannot_be_used_costs_no_rules() {
@@ -131,10 +131,30 @@ async fn what_somebody_flushed_is_put_back(faults: &Path) {
     std::fs::remove_file(faults.join("lies")).expect("removed");
 }
 
+async fn what_has_an_end_leaves_the_kernel_in_time(faults: &Path) {
+    let mut rig = Rig::new(super::tests::bus_that_greets().await);
+    rig.expires_at = Some(now() + chrono::TimeDelta::seconds(1));
+    assert_eq!(rig.push(5).await, Some((5, Outcome::Applied)));
+    assert_eq!(in_kernel(), Some(5));
+    fault(faults, "refuses");
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !rig.control.memory.kernel.differs() {
+        assert!(Instant::now() < deadline, "the rule has an end");
+        rig.control.keep_up().await;
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(in_kernel(), Some(5), "nft refused");
+    std::fs::remove_file(faults.join("refuses")).expect("removed");
+    rig.control.mend().await;
+    assert_eq!((in_kernel(), rig.control.running.borrow().in_force.rules.len()), (None, 0));
+    assert!(rig.reports.try_recv().is_err(), "nobody asked for a report");
+}
+
 struct Rig {
     control: Control,
     key: KeyPair,
     mode: Mode,
+    expires_at: Option<chrono::DateTime<chrono::Utc>>,
     reports: mpsc::Receiver<Report>,
     folder: tempfile::TempDir,
 }
@@ -150,7 +170,7 @@ impl Rig {
         let (stored, within) = (folder.path().join("config.json"), Duration::from_millis(300));
         let enforcer = Enforcer::Kernel { nflog_group: 5 };
         let control = Control::new(membership(&key), vec![url], enforcer, running, stored, within, sender);
-        Self { control, key, mode: Mode::Enforce, reports, folder }
+        Self { control, key, mode: Mode::Enforce, expires_at: None, reports, folder }
     }
 
     /// The same device after a restart.
@@ -163,6 +183,7 @@ impl Rig {
         let mut config = config(&self.control.membership, revision);
         config.mode = self.mode;
         config.ruleset.rules = vec![rule(u32::try_from(revision).expect("small"))];
+        config.ruleset.rules[0].expires_at = self.expires_at;
         let bytes = sign(&self.key, &config);
         let accepted = accept(&bytes, &self.control.membership).expect("accepted");
         self.control.consider(&bytes, accepted, &CancellationToken::new()).await;
@@ -172,16 +193,13 @@ impl Rig {
 
 fn rule(number: u32) -> RulesetRule {
     RulesetRule {
-        id: RuleId::new(Ulid::from_parts(number.into(), 1)),
-        number,
-        zone_from: "LAN".parse().expect("a zone"),
-        zone_to: "WAN".parse().expect("a zone"),
         sources: vec!["10.0.0.0/8".parse().expect("a network"), "10.200.0.1-10.200.0.9".parse().expect("a range")],
-        destinations: vec!["any".parse().expect("any")],
-        protocol: Protocol::TCP,
-        ports: vec![PortRange::new(23, 23).expect("a port"), PortRange::new(8_000, 8_099).expect("ports")],
-        action: Action::Drop,
+        services: vec![RulesetService {
+            protocol: Protocol::TCP,
+            ports: vec![PortRange::new(23, 23).expect("a port"), PortRange::new(8_000, 8_099).expect("ports")],
+        }],
         log: true,
+        ..block_telnet(RuleId::new(Ulid::from_parts(number.into(), 1)).into(), number)
     }
 }
 

@@ -82,11 +82,11 @@ impl Control {
             }
         };
         self.memory.control = control;
-        match self.enforcer.apply(Some(&accepted.config), &self.surroundings()).await {
-            Ok(()) => {
+        match self.enforce(&accepted.config).await {
+            Ok(in_force) => {
                 info!("revision {} is back in force", accepted.config.revision);
                 self.memory.kernel = Kernel::Settled;
-                self.publish(accepted);
+                self.publish(accepted, in_force);
             }
             Err(error) => {
                 self.memory.kernel = Kernel::Owed;
@@ -108,6 +108,7 @@ impl Control {
 
     /// Puts the rules in force back into the kernel if they could not be before, or if the table is gone.
     pub(super) async fn mend(&mut self) {
+        self.keep_up().await;
         let running = Arc::clone(&self.running.borrow());
         if self.memory.kernel.differs() {
             self.put_back(&running).await;
@@ -151,11 +152,12 @@ impl Control {
     pub(super) async fn put_back(&mut self, before: &Running) -> String {
         let put = if let Kernel::Found { table, .. } = &self.memory.kernel {
             self.enforcer.apply_table(table).await
-        } else if before.config.is_none() {
+        } else if let Some(config) = &before.config {
+            let put = self.enforce(config).await;
+            put.map(|in_force| self.note_moment(before, in_force))
+        } else {
             self.restore().await;
             return if self.memory.kernel.differs() { TRIED_AGAIN.to_owned() } else { String::new() };
-        } else {
-            self.enforcer.apply(before.config.as_ref(), &self.surroundings()).await
         };
         match &mut self.memory.kernel {
             Kernel::Found { is_owed, .. } => *is_owed = put.is_err(),

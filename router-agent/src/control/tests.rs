@@ -1,11 +1,12 @@
 //! What the control loop promises, without a kernel.
 
 use nkeys::KeyPair;
+use serde_json::json;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::signed::tests::{config, membership, sign};
+use crate::signed::tests::{block_telnet, config, membership, sign};
 
 struct Rig {
     control: Control,
@@ -105,6 +106,44 @@ async fn the_last_good_config_is_back_after_a_restart_and_is_reported_again() {
     again.control.restore().await;
     assert_eq!(again.revision(), 5);
     assert_eq!(again.push(5).await, Some((5, Outcome::Applied)));
+}
+
+/// A rule of what a domain stands for, with an end.
+fn of_a_domain(config: &mut schemas::config::DeviceConfig, expires_in: chrono::TimeDelta) {
+    let id = schemas::id::AddressId::default();
+    let set = json!({"id": id, "spans": [], "domains": ["www.example.com"]});
+    config.ruleset.sets = vec![Arc::new(serde_json::from_value(set).expect("a set"))];
+    config.ruleset.rules = vec![schemas::config::RulesetRule {
+        sources: vec![schemas::selector::Selector::Address(id)],
+        expires_at: Some(now() + expires_in),
+        ..block_telnet(schemas::id::RuleId::default().into(), 7)
+    }];
+}
+
+#[tokio::test]
+async fn what_holds_follows_the_clock_and_what_dns_says() {
+    let mut rig = Rig::new(bus_that_greets().await);
+    let (names, answers) = watch::channel(Arc::default());
+    rig.control = rig.control.with_names(answers);
+    let mut config = config(&rig.control.membership, 5);
+    of_a_domain(&mut config, chrono::TimeDelta::milliseconds(600));
+    rig.consider(&sign(&rig.key, &config)).await;
+    let in_force = |rig: &Rig| rig.running.borrow().in_force.clone();
+    assert_eq!((in_force(&rig).rules.len(), in_force(&rig).sets[0].spans.len()), (1, 0));
+
+    let found = ["192.0.2.1".parse().expect("an address")].into();
+    let domain = "www.example.com".parse().expect("a domain");
+    names.send_replace(Arc::new(policy::Answers::from([(domain, found)])));
+    rig.control.keep_up().await;
+    assert_eq!(in_force(&rig).sets[0].spans.len(), 1);
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !in_force(&rig).rules.is_empty() {
+        assert!(Instant::now() < deadline, "the rule has an end");
+        rig.control.keep_up().await;
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(rig.revision(), 5);
+    assert_eq!(rig.running.borrow().rule(7), Some(schemas::id::RuleId::default().into()), "of a verdict under way");
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use schemas::id::RuleId;
+use schemas::resource::ResourceId;
 use schemas::rule::Action;
 
 use crate::packet::{self, ACK, FIN, ICMP, ICMPV6, Packet, RST, SYN, TCP, domain};
@@ -38,15 +38,17 @@ impl FlowKey {
 pub struct Heard {
     pub action: Action,
     /// Absent where the default decided.
-    pub rule: Option<RuleId>,
+    pub rule: Option<ResourceId>,
 }
 
 /// What was worked out about a flow, kept while it holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Judged {
     pub action: Action,
-    pub rule: Option<RuleId>,
+    pub rule: Option<ResourceId>,
+    /// By which ruleset: its revision, and since when it was in force.
     pub revision: u64,
+    pub since_us: i64,
 }
 
 /// What a flow did in one window.

@@ -14,7 +14,7 @@ use futures::StreamExt;
 use nkeys::KeyPair;
 use router_agent::{Agent, Config};
 use schemas::agent::{Outcome, ReportAnswer};
-use schemas::config::{DeviceConfig, Ruleset, RulesetRule, RulesetZone};
+use schemas::config::{DeviceConfig, Ruleset, RulesetRule, RulesetService, RulesetZone};
 use schemas::device::{Device, Enrolled, Enrolment, Mode};
 use schemas::flow::{ADDRESS_BYTES, address_of, decode};
 use schemas::id::{DeviceId, OrgId, RuleId, SetupKeyId, Ulid};
@@ -79,11 +79,7 @@ impl Rig {
             device: self.device,
             revision,
             mode: Mode::Enforce,
-            ruleset: Ruleset {
-                zones: vec![zone("LAN", "lan0"), zone("WAN", "wan0")],
-                rules,
-                default_action: Action::Accept,
-            },
+            ruleset: Ruleset { zones: vec![zone("LAN", "lan0"), zone("WAN", "wan0")], rules, ..Ruleset::default() },
         };
         let text = serde_json::to_string(&config).unwrap();
         let signature = base64::engine::general_purpose::STANDARD.encode(self.key.sign(text.as_bytes()).unwrap());
@@ -126,16 +122,20 @@ fn config(url: String, state_dir: PathBuf) -> Config {
 
 pub(crate) fn block_telnet() -> RulesetRule {
     RulesetRule {
-        id: RuleId::new(Ulid::from_parts(5, 5)),
+        id: RuleId::new(Ulid::from_parts(5, 5)).into(),
         number: 17,
         zone_from: "LAN".parse().unwrap(),
         zone_to: "WAN".parse().unwrap(),
         sources: vec!["any".parse().unwrap()],
+        sources_negated: false,
         destinations: vec!["any".parse().unwrap()],
-        protocol: Protocol::TCP,
-        ports: vec![PortRange::new(23, 23).unwrap()],
+        destinations_negated: false,
+        services: vec![RulesetService { protocol: Protocol::TCP, ports: vec![PortRange::new(23, 23).unwrap()] }],
         action: Action::Drop,
         log: false,
+        log_only: false,
+        schedule: None,
+        expires_at: None,
     }
 }
 
@@ -214,23 +214,13 @@ async fn control_plane(org: OrgId, device: DeviceId, config_key: String, bus_url
 }
 
 fn new_device(id: DeviceId, enrolment: Enrolment) -> Device {
-    let at = chrono::DateTime::UNIX_EPOCH;
-    Device {
-        id,
-        revision: 1,
-        name: enrolment.name,
-        description: Default::default(),
-        metadata: Default::default(),
-        public_key: enrolment.public_key,
-        agent_version: enrolment.agent_version,
-        setup_key_id: SetupKeyId::new(Ulid::from_parts(1, 1)),
-        mode: Mode::Enforce,
-        interfaces: enrolment.interfaces,
-        applied: None,
-        failure: None,
-        created_at: at,
-        updated_at: at,
-    }
+    serde_json::from_value(serde_json::json!({
+        "id": id, "revision": 1, "name": enrolment.name, "public_key": enrolment.public_key,
+        "agent_version": enrolment.agent_version, "setup_key_id": SetupKeyId::default(), "mode": "enforce",
+        "interfaces": enrolment.interfaces, "applied": null, "failure": null,
+        "created_at": "1970-01-01T00:00:00Z", "updated_at": "1970-01-01T00:00:00Z",
+    }))
+    .unwrap()
 }
 
 async fn answer_reports(bus: &Bus) -> mpsc::Receiver<(u64, Outcome)> {

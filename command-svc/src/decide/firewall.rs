@@ -1,0 +1,25 @@
+//! Firewalls.
+
+use schemas::firewall::{Firewall, NewFirewall};
+use schemas::state::OrgState;
+
+use super::resource::Decided;
+use super::{Context, bounded};
+use crate::refusal::Refusal;
+
+const LISTS_MAX: usize = 100;
+
+impl Decided for Firewall {
+    fn complete(&mut self, _: &NewFirewall, before: Option<&Self>, org: &OrgState, _: &Context) -> Result<(), Refusal> {
+        if before.is_none() {
+            self.number = org.number_last.saturating_add(1);
+        }
+        Ok(())
+    }
+
+    fn check(&self, _: Option<&Self>, _: &OrgState, _: &Context) -> Result<(), Refusal> {
+        bounded("allow_lists", self.allow_lists.len(), LISTS_MAX)?;
+        bounded("deny_lists", self.deny_lists.len(), LISTS_MAX)?;
+        bounded("group_ids", self.group_ids.len(), LISTS_MAX)
+    }
+}

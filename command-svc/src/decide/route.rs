@@ -1,0 +1,35 @@
+//! Static routes.
+
+use schemas::route::{METRIC_MAX, Route};
+use schemas::state::OrgState;
+
+use super::resource::Decided;
+use super::{Context, bounded};
+use crate::refusal::Refusal;
+
+const GROUPS_MAX: usize = 100;
+
+impl Decided for Route {
+    fn check(&self, _: Option<&Self>, _: &OrgState, _: &Context) -> Result<(), Refusal> {
+        let invalid = |field, cause: &str| Err(Refusal::Invalid { field, cause: cause.to_owned() });
+        bounded("group_ids", self.group_ids.len(), GROUPS_MAX)?;
+        if !(1..=METRIC_MAX).contains(&self.metric) {
+            return invalid("metric", "a metric is 1 to 9999");
+        }
+        if self.network.prefix_bits().is_none() {
+            return invalid("network", "a route leads to one CIDR block");
+        }
+        if self.device_id.is_none() == self.group_ids.is_empty() {
+            return invalid("device_id", "give device_id or group_ids, one of them");
+        }
+        if self.gateway.is_none() && self.interface.is_none() {
+            return invalid("gateway", "give a gateway, an interface, or both");
+        }
+        match self.gateway {
+            Some(gateway) if gateway.is_ipv4() != self.network.is_ipv4() => {
+                invalid("gateway", "gateway and network are of different address families")
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+}
