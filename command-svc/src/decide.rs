@@ -23,8 +23,10 @@ mod device;
 mod config_template;
 mod batch;
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Duration, Utc};
-use schemas::access::Role;
+use schemas::access::{Role, Scope};
 use schemas::command::Command;
 use schemas::event::Event;
 use schemas::id::{GroupId, OrgId, Ulid, UserId};
@@ -56,6 +58,8 @@ pub struct Context {
     pub source_ip: Option<std::net::IpAddr>,
     /// The groups whose devices the caller may change; absent means all.
     pub device_groups: Option<Vec<GroupId>>,
+    /// What the caller's token is bound to; absent means to nothing.
+    pub scopes: Option<Arc<[Scope]>>,
     /// For commands that create a secret.
     pub secrets: Secrets,
 }

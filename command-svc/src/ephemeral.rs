@@ -90,6 +90,7 @@ async fn remove(orgs: &Orgs, (org, device): &Whose) -> Result<(), Failure> {
         role: Role::Owner,
         user_id: None,
         device_groups: None,
+        scopes: None,
         operation: OperationId::new(random_ulid()),
         traceparent: None,
     };

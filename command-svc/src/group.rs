@@ -58,6 +58,7 @@ pub fn decide_group(
             credential: submission.origin.credential.clone(),
             source_ip: submission.origin.source_ip,
             device_groups: submission.origin.device_groups.clone(),
+            scopes: submission.origin.scopes.clone(),
             secrets: secrets.clone(),
         };
         results.push(decide_one(&mut after, submission, &ctx, &mut draft, &mut ulids).map_err(Failure::Refused));

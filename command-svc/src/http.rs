@@ -15,7 +15,7 @@ use axum::http::header::LOCATION;
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use bus::{People, Uses};
-use gate::{Caller, Gate, Problem, WriteOptions, positioned};
+use gate::{Caller, DryRun, FieldDifference, Gate, Problem, WriteOptions, positioned};
 use schemas::access::Verb;
 use schemas::api_token::ApiToken;
 use schemas::command::Command;
@@ -180,6 +180,7 @@ impl Call {
             source_ip: Some(caller.source_ip),
             role: caller.role,
             device_groups,
+            scopes: caller.token_scopes,
             user_id: caller.user_id,
             operation: write.operation,
             traceparent: write.traceparent,
@@ -228,8 +229,7 @@ fn respond(path: &str, accepted: Accepted, show: impl Fn(&Answer) -> Value) -> R
         Accepted::Would { answer, events, before } => {
             let resource = show(&answer);
             let changes = changes(&before, &resource);
-            let told = json!({"dry_run": true, "events": events, "resource": resource, "changes": changes});
-            return positioned(axum::Json(told), answer.position);
+            return positioned(axum::Json(DryRun { dry_run: true, events, resource, changes }), answer.position);
         }
     };
     let mut response = match answer.outcome {
@@ -257,7 +257,7 @@ fn replayed(mut response: Response, is_replay: bool) -> Response {
 }
 
 /// Field by field, what a change would change.
-fn changes(before: &Value, after: &Value) -> Vec<Value> {
+fn changes(before: &Value, after: &Value) -> Vec<FieldDifference> {
     let none = Map::new();
     let before = before.as_object().unwrap_or(&none);
     let after = after.as_object().unwrap_or(&none);
@@ -265,7 +265,7 @@ fn changes(before: &Value, after: &Value) -> Vec<Value> {
     let of = |fields: &Map<String, Value>, name: &String| fields.get(name).cloned().unwrap_or(Value::Null);
     let change = |name: &String| (name.clone(), of(before, name), of(after, name));
     let changes = after.keys().chain(gone).map(change).filter(|(_, before, after)| before != after);
-    changes.map(|(field, before, after)| json!({"field": field, "before": before, "after": after})).collect()
+    changes.map(|(field, before, after)| FieldDifference { field, before, after }).collect()
 }
 
 /// A failure as the caller may know it.

@@ -44,6 +44,7 @@ async fn carry_out(orgs: Orgs, request: ReportRequest) {
         role: Role::Viewer,
         user_id: None,
         device_groups: None,
+        scopes: None,
         operation: OperationId::new(random_ulid()),
         traceparent: None,
     };

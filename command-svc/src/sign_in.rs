@@ -102,6 +102,7 @@ fn origin() -> Origin {
         role: Role::Owner,
         user_id: None,
         device_groups: None,
+        scopes: None,
         operation: OperationId::new(random_ulid()),
         traceparent: None,
     }

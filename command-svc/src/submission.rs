@@ -1,8 +1,9 @@
 //! Submissions: a command on its way to its org, with who sent it and how.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
-use schemas::access::Role;
+use schemas::access::{Role, Scope};
 use schemas::command::Command;
 use schemas::id::{GroupId, OperationId, UserId};
 use schemas::reason::Reason;
@@ -31,6 +32,8 @@ pub struct Origin {
     pub user_id: Option<UserId>,
     /// The groups whose devices the caller may change; absent means all.
     pub device_groups: Option<Vec<GroupId>>,
+    /// What the caller's token is bound to; absent means to nothing.
+    pub scopes: Option<Arc<[Scope]>>,
     pub operation: OperationId,
     pub traceparent: Option<String>,
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::extract::{FromRef, FromRequestParts};
 use axum::http::request::Parts;
-use schemas::access::{Role, Scope, Verb};
+use schemas::access::{Role, Scope, Verb, groups_within};
 use schemas::id::{GroupId, OrgId, UserId};
 use schemas::kind::Kind;
 use schemas::reason::Reason;
@@ -48,14 +48,7 @@ impl Caller {
 
     /// The groups whose devices the caller may do this with; `None` is all devices.
     pub fn device_groups(&self, verb: Verb, kind: Kind) -> Option<Vec<GroupId>> {
-        let mut groups = Vec::new();
-        for scope in self.token_scopes.as_ref()?.iter().filter(|scope| scope.covers(verb, kind)) {
-            if scope.device_groups.is_empty() {
-                return None;
-            }
-            groups.extend(scope.device_groups.iter().copied());
-        }
-        Some(groups)
+        groups_within(self.token_scopes.as_ref()?, verb, kind)
     }
 }
 

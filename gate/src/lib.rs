@@ -1,7 +1,7 @@
 //! The HTTP front door: who calls, may they, what do they want, and how the answer looks.
 //!
 //! Reading order: [`problem`] (how the API says no), [`keyring`], [`jwt`], [`sign_in`], [`limits`], [`uses`], [`admission`]
-//! and [`caller`] (who calls), [`body`], [`query`], [`path`], [`write`] (what they want), [`position`], [`etag`], [`list`],
+//! and [`caller`] (who calls), [`body`], [`query`], [`path`], [`write`], [`dry_run`] (what they want), [`position`], [`etag`], [`list`],
 //! [`filter`] (how answers look), [`openapi`] (the routes and their document) and [`serve`] (the server around them).
 //!
 //! Invariants: a request without valid credentials never becomes a [`Caller`]; no setting turns that off. Every answer
@@ -23,6 +23,7 @@ pub mod body;
 pub mod query;
 pub mod path;
 pub mod write;
+pub mod dry_run;
 pub mod position;
 pub mod etag;
 pub mod list;
@@ -40,6 +41,7 @@ pub use admission::Gate;
 pub use body::{Json, NdJson, from_value};
 pub use caller::Caller;
 pub use config::{ConfigErrors, GateConfig};
+pub use dry_run::{DryRun, FieldDifference};
 pub use etag::{IfNoneMatch, etagged};
 pub use filter::{Filter, FilterError};
 pub use jwt::{ConfigError, JwksSource, JwtConfig, JwtVerifier};

@@ -1,6 +1,7 @@
 //! The routes of the API and the OpenAPI document that is made from them.
 
 mod described;
+mod dry_runs;
 mod refusals;
 
 use std::sync::Arc;
@@ -13,15 +14,16 @@ use schemas::id::{
     GroupId, NameserverGroupId, NatRuleId, OrgId, PolicyId, RouteId, RuleId, ServiceId, SetupKeyId, UserId, ZoneId,
     ZonePolicyId,
 };
+use utoipa::ToSchema;
 use utoipa::openapi::path::{HttpMethod, Operation, PathItem};
 use utoipa::openapi::schema::{ObjectBuilder, Schema, SchemaType, Type};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
-use utoipa::openapi::{Components, InfoBuilder, License, OpenApi, OpenApiBuilder, RefOr};
-use utoipa::{PartialSchema, ToSchema};
+use utoipa::openapi::{Components, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, RefOr, Server};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use crate::body::Json;
+use crate::dry_run::DryRun;
 use crate::envelope::envelop;
 use crate::list::ListMeta;
 use crate::problem::ProblemBody;
@@ -65,26 +67,27 @@ fn document(paths: OpenApi) -> OpenApi {
         .description(Some("An API token (nk_…) or a JWT of the configured issuer"))
         .build();
     schemes.add_security_scheme(BEARER, SecurityScheme::Http(scheme));
-    let mut schemas = Vec::new();
-    ProblemBody::schemas(&mut schemas);
-    schemes.schemas.extend(schemas);
-    schemes.schemas.insert(ProblemBody::name().into_owned(), ProblemBody::schema());
+    add::<ProblemBody>(&mut schemes);
+    add::<DryRun>(&mut schemes);
     add_ids(&mut schemes);
 
     let info = InfoBuilder::new()
         .title("Netkeep")
         .version(env!("CARGO_PKG_VERSION"))
         .description(Some("Central rules, audit and traffic of a fleet of Linux firewalls."))
-        .license(Some(License::new("Apache-2.0")))
+        .license(Some(LicenseBuilder::new().name("Apache-2.0").identifier(Some("Apache-2.0")).build()))
         .build();
     let base = OpenApiBuilder::new()
         .info(info)
+        .servers(Some([Server::new("/")]))
         .components(Some(schemes))
         .security(Some([SecurityRequirement::new(BEARER, Vec::<String>::new())]))
         .build();
     let mut document = base.nest(BASE, paths);
+    let own = dry_runs::own(&document);
     for path in document.paths.paths.values_mut() {
         for (method, operation) in operations(path) {
+            dry_runs::explain(operation, &own);
             refusals::explain(&method, operation);
             describe_answers(operation);
         }
@@ -96,11 +99,16 @@ fn document(paths: OpenApi) -> OpenApi {
     document
 }
 
+/// Adds a schema and those that it refers to.
+fn add<T: ToSchema>(components: &mut Components) {
+    let mut nested = Vec::new();
+    T::schemas(&mut nested);
+    components.schemas.extend(nested);
+    components.schemas.insert(T::name().into_owned(), T::schema());
+}
+
 /// Adds the ids: utoipa refers to them from path parameters, but brings only what bodies refer to.
 fn add_ids(components: &mut Components) {
-    fn add<T: ToSchema>(components: &mut Components) {
-        components.schemas.insert(T::name().into_owned(), T::schema());
-    }
     add::<OrgId>(components);
     add::<RuleId>(components);
     add::<ZoneId>(components);

@@ -151,7 +151,7 @@ fn no_body(bytes: &[u8]) -> Result<(), Problem> {
     if bytes.is_empty() { Ok(()) } else { Err(Problem::new(Reason::BodyInvalid, "this call reads no body")) }
 }
 
-const DRY_RUN: &str = "dry_run";
+pub(crate) const DRY_RUN: &str = "dry_run";
 
 #[derive(serde::Deserialize)]
 #[serde(deny_unknown_fields)]

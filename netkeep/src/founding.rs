@@ -69,6 +69,7 @@ async fn submit(orgs: &Orgs, org: &OrgId, command: Command, user_id: Option<User
         role: Role::Owner,
         user_id,
         device_groups: None,
+        scopes: None,
         operation: OperationId::new(random_ulid()),
         traceparent: None,
     };

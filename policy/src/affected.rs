@@ -92,6 +92,12 @@ impl Affected {
             self.groups.extend(state.firewalls.get(&id).iter().flat_map(|firewall| &firewall.group_ids));
         } else if let ResourceId::Policy(id) = id {
             self.of_policy(state.policies.get(&id).map(AsRef::as_ref));
+        } else if let ResourceId::NatRule(id) = id {
+            match state.nat_rules.get(&id).map(|rule| rule.group_ids.as_deref()) {
+                Some(None) => self.all = true,
+                Some(Some(groups)) => self.groups.extend(groups),
+                None => {}
+            }
         } else if let ResourceId::ZonePolicy(_) = id {
             self.all = true;
         } else if matches!(id, ResourceId::Address(_) | ResourceId::Service(_) | ResourceId::AddressList(_)) {
@@ -141,10 +147,10 @@ impl Affected {
         }
     }
 
-    /// Where the networks of a group count: in the rules and the policies that name it.
+    /// Where the networks of a group count: in the rules, policies and translations that name it.
     fn of_viewers(&mut self, state: &OrgState, group: GroupId) {
         for user in state.users_of(&Reference::from(group)) {
-            if let ResourceId::Policy(_) | ResourceId::Rule(_) = user {
+            if let ResourceId::Policy(_) | ResourceId::Rule(_) | ResourceId::NatRule(_) = user {
                 self.of(state, user);
             }
         }

@@ -3,18 +3,20 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use schemas::config::{Ruleset, RulesetRule, RulesetSet, RulesetZone};
+use schemas::config::{Ruleset, RulesetSet, RulesetZone};
 use schemas::device::{Device, InterfaceName, Mode};
 use schemas::id::DeviceId;
 use schemas::resource::ResourceId;
 use schemas::rule::Action;
+use schemas::selector::Selector;
 use schemas::state::OrgState;
 use schemas::zone::ZoneName;
 
-use crate::moment::prune;
+use crate::moment::{prune, selectors};
 use crate::sides::set_of;
 
 mod defaults;
+mod nat;
 mod rules;
 mod services;
 mod sets;
@@ -51,14 +53,14 @@ impl<'s> Compiler<'s> {
         }
         let zones = zones(device);
         let rules = Scope::new(self.state, device, &zones).rules();
-        let sets = self.sets(&rules);
+        let nat = nat::nat(self.state, device, &zones);
+        let sets = self.sets(selectors(&rules, &nat));
         let defaults = defaults::defaults(self.state, &zones);
-        Some((device.mode, prune(Ruleset { zones, sets, rules, defaults, default_action: DEFAULT_ACTION })))
+        Some((device.mode, prune(Ruleset { zones, sets, rules, defaults, nat, default_action: DEFAULT_ACTION })))
     }
 
-    /// What the rules name.
-    fn sets(&mut self, rules: &[RulesetRule]) -> Vec<Arc<RulesetSet>> {
-        let selectors = rules.iter().flat_map(|rule| rule.sources.iter().chain(&rule.destinations));
+    /// What is named.
+    fn sets<'r>(&mut self, selectors: impl Iterator<Item = &'r Selector>) -> Vec<Arc<RulesetSet>> {
         let named: BTreeSet<ResourceId> = selectors.filter_map(set_of).collect();
         let set = |id: ResourceId| {
             let known = self.sets.entry(id).or_insert_with(|| Arc::new(sets::set(self.state, id)));

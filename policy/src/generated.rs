@@ -67,7 +67,7 @@ pub(crate) fn of(rules: Vec<RulesetRule>, default_action: Action) -> Ruleset {
         interfaces: vec![interface.parse().expect("an interface name")],
     };
     let zones = [("DMZ", "dmz0"), ("LAN", "lan0"), ("WAN", "wan0")].map(zone).to_vec();
-    Ruleset { zones, sets: Vec::new(), rules, defaults: Vec::new(), default_action }
+    Ruleset { zones, rules, default_action, ..Ruleset::default() }
 }
 
 /// What rules name set number n by.

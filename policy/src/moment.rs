@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use schemas::address::Span;
-use schemas::config::{Ruleset, RulesetRule, RulesetSet};
+use schemas::config::{Ruleset, RulesetNat, RulesetRule, RulesetSet};
 use schemas::domain::Domain;
 use schemas::resource::ResourceId;
 use schemas::selector::Selector;
@@ -71,6 +71,12 @@ fn resolve_set(set: &Arc<RulesetSet>, answers: &Answers) -> Arc<RulesetSet> {
     Arc::new(RulesetSet { id: set.id, spans, expiring: set.expiring.clone(), domains })
 }
 
+/// All that rules and translations name.
+pub(crate) fn selectors<'r>(rules: &'r [RulesetRule], nat: &'r [RulesetNat]) -> impl Iterator<Item = &'r Selector> {
+    let of_rules = rules.iter().flat_map(|rule| rule.sources.iter().chain(&rule.destinations));
+    of_rules.chain(nat.iter().flat_map(|nat| [&nat.source, &nat.destination]))
+}
+
 /// Takes away the rules that can never match, and the sets that no rule names.
 pub(crate) fn prune(mut ruleset: Ruleset) -> Ruleset {
     let sets: BTreeMap<ResourceId, Arc<RulesetSet>> =
@@ -82,8 +88,11 @@ pub(crate) fn prune(mut ruleset: Ruleset) -> Ruleset {
             && can(&rule.sources, rule.sources_negated)
             && can(&rule.destinations, rule.destinations_negated)
     });
-    let selectors = ruleset.rules.iter().flat_map(|rule| rule.sources.iter().chain(&rule.destinations));
-    let named: BTreeSet<ResourceId> = selectors.filter_map(set_of).collect();
+    ruleset.nat.retain(|nat| {
+        let can = |selector: &Selector| can_match(std::slice::from_ref(selector), false, false, &sets);
+        can(&nat.source) && can(&nat.destination)
+    });
+    let named: BTreeSet<ResourceId> = selectors(&ruleset.rules, &ruleset.nat).filter_map(set_of).collect();
     ruleset.sets.retain(|set| named.contains(&set.id));
     ruleset
 }

@@ -11,6 +11,7 @@
 //! - `rule_<number>`: what one rule does: count, mark the connection, tell the agent by NFLOG, and the verdict. A rule
 //!   that only logs counts and returns. The default of two zones is such a rule too; `rule_0` is the last default, if
 //!   that is not accept.
+//! - `prerouting`, `postrouting`: base chains that translate addresses, in enforce mode only.
 //! - `addresses_<n>`: what a rule names, if that is too much for a map; rules that name the same share the set.
 //!
 //! Rules decide on new connections. A connection that was accepted lives on when a later ruleset denies it; its
@@ -27,6 +28,7 @@ use schemas::device::Mode;
 use schemas::rule::Action;
 
 mod layout;
+mod nat;
 mod steps;
 mod text;
 mod write;

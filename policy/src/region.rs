@@ -14,7 +14,7 @@ use crate::sides::{Asked, Side, Sided, Sides, denies};
 pub(crate) const CELLS_MAX: usize = 256;
 
 /// The IP protocols whose ports rules match.
-const WITH_PORTS: [u8; 3] = [6, 17, 132];
+pub(crate) const WITH_PORTS: [u8; 3] = [6, 17, 132];
 
 /// Sorted, disjoint and apart, never empty; `None` is everything.
 pub(crate) type Intervals = Option<Arc<[Interval]>>;
@@ -82,7 +82,7 @@ fn addresses(source: &Sided, destination: &Sided) -> Vec<(Family, Intervals, Int
     [Family::V4, Family::V6].into_iter().filter_map(both).collect()
 }
 
-fn intervals(side: &Side) -> Option<Intervals> {
+pub(crate) fn intervals(side: &Side) -> Option<Intervals> {
     match side {
         Side::Nothing => None,
         Side::Everything => Some(None),

@@ -3,6 +3,8 @@
 
 #[path = "../src/generated.rs"]
 mod generated;
+#[path = "../src/generated_org.rs"]
+mod generated_org;
 #[path = "kernel/namespace.rs"]
 mod namespace;
 #[path = "kernel/wire.rs"]
@@ -13,5 +15,9 @@ mod world;
 mod agreement;
 #[path = "kernel/connections.rs"]
 mod connections;
+#[path = "kernel/orgs.rs"]
+mod orgs;
+#[path = "kernel/translations.rs"]
+mod translations;
 #[path = "kernel/size.rs"]
 mod size;

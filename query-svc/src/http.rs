@@ -1,6 +1,5 @@
 //! The routes that read: those of all kinds of resource, and one file for everything else.
 
-mod operation;
 mod past;
 mod resources;
 mod used_by;

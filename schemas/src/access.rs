@@ -115,6 +115,18 @@ impl Scope {
     }
 }
 
+/// The groups whose devices a bearer of these scopes may do this with; `None` is all devices.
+pub fn groups_within(scopes: &[Scope], verb: Verb, kind: Kind) -> Option<Vec<GroupId>> {
+    let mut groups = Vec::new();
+    for scope in scopes.iter().filter(|scope| scope.covers(verb, kind)) {
+        if scope.device_groups.is_empty() {
+            return None;
+        }
+        groups.extend(scope.device_groups.iter().copied());
+    }
+    Some(groups)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -10,6 +10,7 @@ use crate::address::Span;
 use crate::device::{InterfaceName, Mode};
 use crate::domain::Domain;
 use crate::id::{DeviceId, OrgId};
+use crate::nat_rule::NatType;
 use crate::resource::ResourceId;
 use crate::rule::Action;
 use crate::schedule::Schedule;
@@ -41,6 +42,9 @@ pub struct Ruleset {
     /// What happens between two zones where no rule decides; sorted, each pair of this device's zones once at most.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub defaults: Vec<RulesetDefault>,
+    /// Address translations. A packet is filtered between them: after a dnat, before an snat.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub nat: Vec<RulesetNat>,
     /// What happens between two zones that have no default of their own.
     pub default_action: Action,
 }
@@ -125,6 +129,27 @@ pub struct RulesetDefault {
     pub zone_from: ZoneName,
     pub zone_to: ZoneName,
     pub action: Action,
+    pub log: bool,
+}
+
+/// One address translation.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RulesetNat {
+    pub id: ResourceId,
+    #[serde(rename = "type")]
+    pub nat_type: NatType,
+    /// Where the packet comes in (dnat, 1:1) or goes out (snat, masquerade).
+    pub zone: ZoneMatch,
+    pub source: Selector,
+    /// A CIDR block where it is 1:1.
+    pub destination: Selector,
+    pub service: RulesetService,
+    /// Absent only for a masquerade; for 1:1 a block as large as the destination.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub translate_to: Option<Span>,
+    /// The destination ports afterwards: one, or one for each of `service`. Absent leaves them as they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub translate_ports: Option<PortRange>,
     pub log: bool,
 }
 

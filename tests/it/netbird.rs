@@ -74,8 +74,9 @@ async fn netbird() {
     assert_eq!(kept, ["ssh", "web", "db"], "all rules are kept, in order");
     assert_eq!(policies[0]["rules"][0]["bidirectional"], true);
 
-    let route = json!({"name": "office", "network_id": "Route 1", "description": "the office", "enabled": true, "peer": peer,
-        "network": "10.64.0.0/24", "metric": 99, "masquerade": true});
+    // Here a route is one of the peer's own, so that it says where the packets go, and has a name.
+    let route = json!({"name": "office", "gateway": "10.64.0.1", "network_id": "Route 1", "description": "the office",
+        "enabled": true, "peer": peer, "network": "10.64.0.0/24", "metric": 99, "masquerade": true});
     let route = create(&rig, "/api/routes", route).await;
     let routes = page(&rig, "/api/routes", &route, 1).await;
     assert_eq!((&routes[0]["device_id"], &routes[0]["network_id"]), (&json!(peer), &json!("Route 1")));

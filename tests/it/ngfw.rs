@@ -71,7 +71,7 @@ async fn ngfw_errors_have_its_shape_and_its_codes() {
         )
         .await;
     assert_error(&bad, 400, "INVALID_CONFIG");
-    assert_eq!(bad.json["error"]["field"], "sources[0]", "{}", bad.json);
+    assert_eq!(bad.json["error"]["field"], "sources", "{}", bad.json);
 
     // The org goes to a plan with few requests, and then sends more than that.
     let plan = rig.patch("/api/orgs/current", json!({"plan": "free"})).await;

@@ -9,6 +9,7 @@ use serde_json::json;
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
+use crate::issuer::Issuer;
 use crate::rig::{Rig, free, netkeep, send, wait_for};
 
 fn any() -> SocketAddr {
@@ -67,9 +68,15 @@ async fn the_parts_do_together_what_up_does_alone() {
     let (command, query) = (free(any()), free(any()));
     let store = data.path().join("store");
     let store = store.to_str().unwrap();
+    let issuer = Issuer::start().await;
     let _parts = [
-        part("command", data.path(), nats, &["--listen", &command.to_string()]),
-        part("query", data.path(), nats, &["--store", store, "--listen", &query.to_string()]),
+        part("command", data.path(), nats, &["--listen", &command.to_string(), "--jwt-issuer", &issuer.url]),
+        part(
+            "query",
+            data.path(),
+            nats,
+            &["--store", store, "--listen", &query.to_string(), "--jwt-issuer", &issuer.url],
+        ),
         part("project", data.path(), nats, &["--store", store]),
     ];
     let call = |method, address: SocketAddr| {
@@ -88,4 +95,27 @@ async fn the_parts_do_together_what_up_does_alone() {
     let theirs = theirs().await;
     assert_eq!(theirs.json["meta"]["total"], 5, "{}", theirs.json);
     assert!(!theirs.json.to_string().contains("BEFORE"), "one org sees nothing of another");
+
+    // A first sign-in at the read side is one at the write side, and the other way about.
+    for (first, then, subject) in [(query, command, "ann"), (command, query, "bob")] {
+        let jwt = issuer.token(subject, json!({"name": subject, "role": "operator"}));
+        let at = |method, address: SocketAddr, path: &str| {
+            rig.http.request(method, format!("http://{address}/api/v1/{path}")).bearer_auth(&jwt)
+        };
+        let zone =
+            async |address, name: &str| send(at(Method::POST, address, "zones").json(&json!({"name": name}))).await;
+        if first == command {
+            assert_eq!(zone(command, "BOBS").await.status, 201);
+        }
+        let me = async || send(at(Method::GET, query, "me")).await.json;
+        wait_for("the name of who signed in", async || me().await["name"] == subject).await;
+        let id = me().await["id"].clone();
+        if then == command {
+            assert_eq!(zone(command, "ANNS").await.status, 201);
+        }
+        let users =
+            send(rig.http.get(format!("http://{query}/api/v1/users?per_page=100")).bearer_auth(&rig.token)).await;
+        let same = users.json["data"].as_array().unwrap().iter().filter(|user| user["name"] == subject);
+        assert_eq!(same.map(|user| user["id"].clone()).collect::<Vec<_>>(), [id], "{}", users.json);
+    }
 }

@@ -85,7 +85,15 @@ fn owner(given: &NewApiToken, org: &OrgState, ctx: &Context) -> Result<schemas::
     match given.user_id {
         None => own,
         Some(id) if Some(id) == ctx.user_id => Ok(id),
-        Some(id) if ctx.role >= Role::Admin && org.users.contains_key(&id) => Ok(id),
+        // Nobody acts in the name of another person.
+        Some(id) if ctx.role >= Role::Admin => match org.users.get(&id).map(|user| user.kind) {
+            Some(UserKind::Service) => Ok(id),
+            Some(UserKind::Human) => {
+                let cause = "a person makes their own tokens; make one for a service user".to_owned();
+                Err(Refusal::Invalid { field: "user_id", cause })
+            }
+            None => Err(Refusal::ReferenceUnknown { field: "user_id", id: id.into() }),
+        },
         Some(id) => Err(Refusal::ReferenceUnknown { field: "user_id", id: id.into() }),
     }
 }

@@ -31,6 +31,10 @@ impl Decided for Device {
         check_interfaces(org, &self.interfaces)
     }
 
+    fn is_within(&self, groups: &[GroupId], _: &OrgState) -> bool {
+        self.group_ids.iter().any(|id| groups.contains(id))
+    }
+
     /// A caller whose token is bound to groups sees the devices of those groups.
     fn is_there(&self, ctx: &Context) -> bool {
         let within = |groups: &Vec<_>| self.group_ids.iter().any(|id| groups.contains(id));

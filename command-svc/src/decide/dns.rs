@@ -5,10 +5,11 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use schemas::dns_list::{DOMAINS_MAX, DnsList};
 use schemas::dns_record::{DnsRecord, RecordType, TTL_MAX};
 use schemas::domain::Domain;
+use schemas::id::GroupId;
 use schemas::nameserver_group::{NAMESERVERS_MAX, NameserverGroup};
 use schemas::state::OrgState;
 
-use super::resource::Decided;
+use super::resource::{Decided, only_of};
 use super::{Context, bounded};
 use crate::refusal::Refusal;
 
@@ -19,6 +20,10 @@ fn invalid(field: &'static str, cause: &str) -> Result<(), Refusal> {
 }
 
 impl Decided for NameserverGroup {
+    fn is_within(&self, groups: &[GroupId], _: &OrgState) -> bool {
+        only_of(&self.group_ids, groups)
+    }
+
     fn check(&self, _: Option<&Self>, _: &OrgState, _: &Context) -> Result<(), Refusal> {
         bounded("nameservers", self.nameservers.len(), NAMESERVERS_MAX)?;
         bounded("domains", self.domains.len(), LIST_MAX)?;
@@ -38,6 +43,10 @@ impl Decided for NameserverGroup {
 }
 
 impl Decided for DnsRecord {
+    fn is_within(&self, groups: &[GroupId], _: &OrgState) -> bool {
+        only_of(self.group_ids.as_deref().unwrap_or_default(), groups)
+    }
+
     fn check(&self, _: Option<&Self>, _: &OrgState, _: &Context) -> Result<(), Refusal> {
         bounded("group_ids", self.group_ids.as_ref().map_or(0, Vec::len), LIST_MAX)?;
         if !(1..=TTL_MAX).contains(&self.ttl) {
@@ -53,6 +62,10 @@ impl Decided for DnsRecord {
 }
 
 impl Decided for DnsList {
+    fn is_within(&self, groups: &[GroupId], _: &OrgState) -> bool {
+        only_of(self.group_ids.as_deref().unwrap_or_default(), groups)
+    }
+
     fn check(&self, _: Option<&Self>, _: &OrgState, _: &Context) -> Result<(), Refusal> {
         bounded("domains", self.domains.len(), DOMAINS_MAX)?;
         bounded("group_ids", self.group_ids.as_ref().map_or(0, Vec::len), LIST_MAX)

@@ -1,9 +1,10 @@
 //! Firewalls.
 
 use schemas::firewall::{Firewall, NewFirewall};
+use schemas::id::GroupId;
 use schemas::state::OrgState;
 
-use super::resource::Decided;
+use super::resource::{Decided, only_of};
 use super::{Context, bounded};
 use crate::refusal::Refusal;
 
@@ -15,6 +16,10 @@ impl Decided for Firewall {
             self.number = org.number_last.saturating_add(1);
         }
         Ok(())
+    }
+
+    fn is_within(&self, groups: &[GroupId], _: &OrgState) -> bool {
+        only_of(&self.group_ids, groups)
     }
 
     fn check(&self, _: Option<&Self>, _: &OrgState, _: &Context) -> Result<(), Refusal> {

@@ -52,6 +52,10 @@ impl Decided for Group {
         changed.collect()
     }
 
+    fn is_within(&self, groups: &[GroupId], _: &OrgState) -> bool {
+        groups.contains(&self.id)
+    }
+
     fn lets_go(user: ResourceId) -> bool {
         matches!(user, ResourceId::Device(_))
     }

@@ -1,18 +1,23 @@
 //! Address translations.
 
 use schemas::address::Span;
+use schemas::id::GroupId;
 use schemas::nat_rule::{NatRule, NatType};
 use schemas::selector::Selector;
 use schemas::service::Protocol;
 use schemas::state::OrgState;
 
-use super::resource::Decided;
+use super::resource::{Decided, only_of};
 use super::{Context, bounded};
 use crate::refusal::Refusal;
 
 const LIST_MAX: usize = 1_000;
 
 impl Decided for NatRule {
+    fn is_within(&self, groups: &[GroupId], _: &OrgState) -> bool {
+        only_of(self.group_ids.as_deref().unwrap_or_default(), groups)
+    }
+
     fn check(&self, _: Option<&Self>, _: &OrgState, _: &Context) -> Result<(), Refusal> {
         bounded("destination_ports", self.destination_ports.len(), LIST_MAX)?;
         bounded("group_ids", self.group_ids.as_ref().map_or(0, Vec::len), LIST_MAX)?;

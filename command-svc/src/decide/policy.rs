@@ -1,9 +1,10 @@
 //! Policies from group to group.
 
+use schemas::id::GroupId;
 use schemas::policy::{NewPolicy, Policy};
 use schemas::state::OrgState;
 
-use super::resource::Decided;
+use super::resource::{Decided, only_of};
 use super::{Context, bounded};
 use crate::refusal::Refusal;
 
@@ -27,6 +28,10 @@ impl Decided for Policy {
         });
         self.rule_numbers = numbers.collect();
         Ok(())
+    }
+
+    fn is_within(&self, groups: &[GroupId], _: &OrgState) -> bool {
+        self.rules.iter().all(|rule| only_of(&rule.sources, groups) && only_of(&rule.destinations, groups))
     }
 
     fn check(&self, _: Option<&Self>, _: &OrgState, _: &Context) -> Result<(), Refusal> {

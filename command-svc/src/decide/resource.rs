@@ -1,8 +1,9 @@
 //! What is decided alike for every kind of resource: names, references, limits, and which events a change is.
 
 use gate::from_value;
+use schemas::access::{Verb, groups_within};
 use schemas::event::Event;
-use schemas::id::Ulid;
+use schemas::id::{GroupId, Ulid};
 use schemas::kind::Kind;
 use schemas::resource::{AnyResource, Reference, Resource, ResourceId, Stamp};
 use schemas::state::{InOrg, OrgState};
@@ -38,6 +39,11 @@ pub(super) trait Decided: InOrg {
         true
     }
 
+    /// Whether it concerns devices of these groups and no others: who is bound to groups changes nothing else.
+    fn is_within(&self, _groups: &[GroupId], _org: &OrgState) -> bool {
+        false
+    }
+
     /// Whether it may go, beside that nothing refers to it.
     fn check_deletion(&self, _org: &OrgState, _ctx: &Context) -> Result<(), Refusal> {
         Ok(())
@@ -70,6 +76,7 @@ pub(super) fn create<T: Decided>(org: &OrgState, new: &T::New, ctx: &Context) ->
     let mut created = T::create(id, new.clone(), stamp);
     created.complete(new, None, org, ctx)?;
     check(org, &created, None, ctx)?;
+    check_bounds(org, &created, Verb::Create, ctx)?;
     let also = created.also(Some(new), org)?;
     let secret_hash = T::SECRET.map(|kind| ctx.secret(kind, id).hash);
     let event = Event::Created { resource: created.into(), secret_hash };
@@ -87,6 +94,8 @@ pub(super) fn replace<T: Decided>(
     let mut after = before.replace(new.clone(), Stamp { revision: org.revision + 1, at: ctx.now });
     after.complete(new, Some(before), org, ctx)?;
     check(org, &after, Some(before), ctx)?;
+    check_bounds(org, before, Verb::Update, ctx)?;
+    check_bounds(org, &after, Verb::Update, ctx)?;
     let also = after.also(Some(new), org)?;
     let mut changed = changed_fields(before, &after);
     changed.extend(also.first().and_then(|also| match also {
@@ -116,6 +125,7 @@ pub(super) fn patch<T: Decided>(
 
 pub(super) fn delete<T: Decided>(org: &OrgState, id: T::Id, ctx: &Context) -> Result<Vec<Event>, Refusal> {
     let before = find::<T>(org, id, ctx)?;
+    check_bounds(org, before, Verb::Delete, ctx)?;
     before.check_deletion(org, ctx)?;
     let named = [Some(Reference::from(id)), before.alias()];
     let users = named.iter().flatten().flat_map(|reference| org.users_of(reference));
@@ -176,6 +186,20 @@ fn check<T: Decided>(org: &OrgState, resource: &T, before: Option<&T>, ctx: &Con
         None => {}
     }
     resource.check(before, org, ctx)
+}
+
+/// Whether the groups that the caller's token is bound to allow this.
+fn check_bounds<T: Decided>(org: &OrgState, resource: &T, verb: Verb, ctx: &Context) -> Result<(), Refusal> {
+    let groups = ctx.scopes.as_ref().and_then(|scopes| groups_within(scopes, verb, T::KIND));
+    match groups {
+        Some(groups) if !resource.is_within(&groups, org) => Err(Refusal::OutOfScope { field: "group_ids" }),
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// Whether these are groups of `all`, and not none.
+pub(super) fn only_of(groups: &[GroupId], all: &[GroupId]) -> bool {
+    !groups.is_empty() && groups.iter().all(|id| all.contains(id))
 }
 
 /// What the caller may not see does not exist for them.

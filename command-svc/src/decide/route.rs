@@ -1,15 +1,22 @@
 //! Static routes.
 
+use schemas::id::GroupId;
 use schemas::route::{METRIC_MAX, Route};
 use schemas::state::OrgState;
 
-use super::resource::Decided;
+use super::resource::{Decided, only_of};
 use super::{Context, bounded};
 use crate::refusal::Refusal;
 
 const GROUPS_MAX: usize = 100;
 
 impl Decided for Route {
+    fn is_within(&self, groups: &[GroupId], org: &OrgState) -> bool {
+        let device = self.device_id.and_then(|id| org.devices.get(&id));
+        let own = device.is_some_and(|device| device.is_within(groups, org));
+        own || only_of(&self.group_ids, groups)
+    }
+
     fn check(&self, _: Option<&Self>, _: &OrgState, _: &Context) -> Result<(), Refusal> {
         let invalid = |field, cause: &str| Err(Refusal::Invalid { field, cause: cause.to_owned() });
         bounded("group_ids", self.group_ids.len(), GROUPS_MAX)?;

@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 
 use schemas::event::Event;
-use schemas::id::RuleId;
+use schemas::id::{GroupId, RuleId};
 use schemas::rule::{MovedRule, NewRule, Rule, RuleOrder};
 use schemas::selector::Selector;
 use schemas::service::Protocol;
 use schemas::state::OrgState;
 
-use super::resource::Decided;
+use super::resource::{Decided, only_of};
 use super::{Context, bounded};
 use crate::refusal::Refusal;
 
@@ -25,6 +25,12 @@ impl Decided for Rule {
             self.order = org.rule_order_next();
         }
         ctx.check_expiry(self.expires_at, before.and_then(|before| before.expires_at))
+    }
+
+    /// As its firewall does; a rule without one concerns all devices.
+    fn is_within(&self, groups: &[GroupId], org: &OrgState) -> bool {
+        let firewall = self.firewall_id.and_then(|id| org.firewalls.get(&id));
+        firewall.is_some_and(|firewall| only_of(&firewall.group_ids, groups))
     }
 
     fn check(&self, _: Option<&Self>, _: &OrgState, _: &Context) -> Result<(), Refusal> {

@@ -32,6 +32,7 @@ pub(crate) fn ctx(n: u16) -> Context {
         credential: "tok".to_owned(),
         source_ip: Some([192, 0, 2, 7].into()),
         device_groups: None,
+        scopes: None,
         secrets: Secrets::new([7; 32]),
     }
 }

@@ -140,6 +140,7 @@ mod tests {
                 credential: "jwt".to_owned(),
                 source_ip: None,
                 device_groups: None,
+                scopes: None,
                 secrets: Secrets::new([7; 32]),
             };
             let events = decide(&self.org, &command, &ctx)?;

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use schemas::command::Command;
 
-use super::tests::{at, founded, secrets, submission};
+use super::tests::{at, founded, ids_from, secrets, submission};
 use super::*;
 use crate::decide::tests::any::{Wish, any_wish};
 use crate::decide::tests::{ctx, dump};
@@ -23,15 +23,6 @@ fn keyed(number: u32, command: &Command, hash: &str) -> Submission {
     it
 }
 
-/// Random ids, counted from where a number begins.
-fn ids(number: u32) -> impl FnMut() -> Ulid {
-    let mut next = (u128::from(number) + 2) << 80;
-    move || {
-        next += 1 << 40;
-        Ulid::from(next)
-    }
-}
-
 /// Carries out what is wished, one commit each; returns the org, its log and what was told of what changed something.
 fn live(wishes: &[Wish]) -> (Org, Vec<Bytes>, Vec<Told>) {
     let (id, mut org) = founded();
@@ -39,7 +30,8 @@ fn live(wishes: &[Wish]) -> (Org, Vec<Bytes>, Vec<Told>) {
     for (number, wish) in (0u32..).zip(wishes) {
         let Some(command) = wish.command(&org.state, &ctx(10)) else { continue };
         let group = [keyed(number, &command, "hash")];
-        let decided = decide_group(&id, &org, &group, at(10 + number), &secrets(), ids(number)).expect("decided");
+        let decided =
+            decide_group(&id, &org, &group, at(10 + number), &secrets(), ids_from(number + 2)).expect("decided");
         let Some((_, message)) = decided.commit else { continue };
         let Ok(Accepted::Done(answer)) = &decided.results[0] else { panic!("a commit of what was refused") };
         let position = 7 + log.len() as u64;
@@ -66,7 +58,7 @@ proptest! {
         for org in [&org, &followed] {
             for Told { number, command, answer } in &told {
                 let again = [keyed(*number, command, "hash"), keyed(*number, command, "another")];
-                let decided = decide_group(&id, org, &again, at(3_600), &secrets(), ids(9_999)).expect("decided");
+                let decided = decide_group(&id, org, &again, at(3_600), &secrets(), ids_from(9_999)).expect("decided");
                 let expected = Accepted::Done(Answer { replayed: true, ..answer.clone() });
                 prop_assert_eq!(decided.results[0].as_ref(), Ok(&expected));
                 prop_assert_eq!(decided.results[1].as_ref(), Err(&Failure::Refused(Refusal::CommandReused)));

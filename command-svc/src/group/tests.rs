@@ -3,15 +3,14 @@
 use chrono::TimeZone;
 use schemas::access::Role;
 use schemas::command::Command;
+use schemas::config_template::ApplyTemplate;
 use schemas::id::OperationId;
+use schemas::kind::Kind;
 use schemas::reason::Reason;
+use schemas::resource::{AnyNew, ResourceId};
 use schemas::text::Name;
 use schemas::zone::NewZone;
 use tokio::sync::oneshot;
-
-use schemas::config_template::ApplyTemplate;
-use schemas::kind::Kind;
-use schemas::resource::{AnyNew, ResourceId};
 
 use super::*;
 use crate::answer::Outcome;
@@ -26,6 +25,7 @@ pub(super) fn submission(command: Command, options: Options) -> Submission {
         role: Role::Owner,
         user_id: None,
         device_groups: None,
+        scopes: None,
         operation: OperationId::new(Ulid::nil()),
         traceparent: None,
     };
@@ -40,10 +40,15 @@ fn zone(name: &str, key: Option<&str>, hash: &str) -> Submission {
 }
 
 pub(super) fn ids() -> impl FnMut() -> Ulid {
-    let mut n = 0u128;
+    ids_from(0)
+}
+
+/// Ids that no earlier group gave.
+pub(super) fn ids_from(number: u32) -> impl FnMut() -> Ulid {
+    let mut next = u128::from(number) << 80;
     move || {
-        n += 1 << 40;
-        Ulid::from(n)
+        next += 1 << 40;
+        Ulid::from(next)
     }
 }
 
@@ -90,7 +95,7 @@ fn one_key_is_one_event_for_a_day() {
     assert_eq!((first.id.clone(), true), (again.id.clone(), again.replayed));
     assert_eq!(other.reason(), Reason::CommandReused);
     let later = [zone("A", Some("key"), "hash")];
-    let decided = decide_group(&id, &decided.after, &later, at(2 + 86_401), &secrets(), ids()).expect("decided");
+    let decided = decide_group(&id, &decided.after, &later, at(2 + 86_401), &secrets(), ids_from(1)).expect("decided");
     assert!(decided.results[0].is_err(), "after a day the key is forgotten, and the name is taken");
 }
 
@@ -203,15 +208,10 @@ fn the_answer_to_a_deletion_is_that_it_is_gone_whatever_went_with_it() {
     let made =
         decide_group(&id, &org, &[submission(user, Options::default())], at(2), &secrets(), ids()).expect("decided");
     let user: ResourceId = done(&made, 0).id.parse().expect("an id");
-    let token = create(Kind::ApiToken, json!({"name": "t", "user_id": user}));
-    let mut n = 1u128 << 100;
-    let mut next = || {
-        n += 1 << 40;
-        Ulid::from(n)
-    };
+    let token = create(Kind::ApiToken, json!({"name": "t", "user_id": user, "scopes": [{"verbs": ["read"]}]}));
     let mut of_somebody = submission(token, Options::default());
     of_somebody.origin.user_id = Some(schemas::id::UserId::new(Ulid::nil()));
-    let with_token = decide_group(&id, &made.after, &[of_somebody], at(3), &secrets(), &mut next).expect("decided");
+    let with_token = decide_group(&id, &made.after, &[of_somebody], at(3), &secrets(), ids_from(1)).expect("decided");
     assert_eq!(done(&with_token, 0).outcome, Outcome::Created);
     let gone = |command| {
         let group = [submission(command, Options::default())];

@@ -61,6 +61,7 @@ async fn enrol(State(app): State<App>, enrolment: Write<Enrolment>) -> Result<Re
         role: Role::Viewer,
         user_id: None,
         device_groups: None,
+        scopes: None,
         operation: write.operation,
         traceparent: write.traceparent,
     };

@@ -29,6 +29,7 @@ async fn submit(orgs: &Orgs, org: &OrgId, command: Command, key: Option<&str>) -
         role: Role::Owner,
         user_id: None,
         device_groups: None,
+        scopes: None,
         operation: OperationId::new(random_ulid()),
         traceparent: None,
     };

@@ -1,4 +1,4 @@
-//! The journals against real servers: one contract for all of them, then what only EventStoreDB has.
+//! The write side against real servers: one contract for all journals, what only EventStoreDB has, and devices that leave.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test ends where something is not as it should be")]
 
 mod nats;
@@ -9,6 +9,7 @@ mod esdb_proto;
 mod esdb_stub;
 
 mod contract;
+mod ephemeral;
 #[cfg(feature = "eventstore")]
 mod commands;
 #[cfg(feature = "eventstore")]

@@ -10,7 +10,6 @@ use bus::{Bus, BusAuth};
 pub(crate) struct Nats {
     child: Child,
     port: u16,
-    #[cfg_attr(not(feature = "eventstore"), expect(dead_code, reason = "kept until the server ends"))]
     folder: tempfile::TempDir,
 }
 
@@ -29,19 +28,21 @@ impl Nats {
 
     /// A connection of its own, as another process has one.
     pub(crate) async fn connect(&self) -> Bus {
-        let urls = [format!("nats://127.0.0.1:{}", self.port)];
+        let urls = [self.url()];
         eventually("nats-server answers", async || Bus::connect(&urls, &BusAuth::None, "test").await.ok()).await
     }
 
+    pub(crate) fn url(&self) -> String {
+        format!("nats://127.0.0.1:{}", self.port)
+    }
+
     /// Kills the server without a warning.
-    #[cfg(feature = "eventstore")]
     pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
 
     /// Starts it again on what it has.
-    #[cfg(feature = "eventstore")]
     pub(crate) fn start_again(&mut self) {
         self.child = spawn(self.port, self.folder.path());
     }

@@ -31,6 +31,11 @@ impl Described {
         Self { method, path: path.to_owned(), operation, schemas: Vec::new() }
     }
 
+    /// A GET.
+    pub fn get(path: &str, id: &str, tag: &str, summary: &str) -> Self {
+        Self::new(HttpMethod::Get, path, id, tag, summary)
+    }
+
     /// What its parameters are.
     pub fn takes<P: IntoParams>(mut self) -> Self {
         for parameter in P::into_params(|| None) {

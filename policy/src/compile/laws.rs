@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use schemas::event::Event;
 
 use super::*;
-use crate::generated_org::{apply, events, org};
+use crate::generated_org::{apply, events};
 use crate::{affected, at, evaluate, next_change, nft};
 
 fn compiled(state: &OrgState) -> BTreeMap<DeviceId, (Mode, Ruleset)> {
@@ -79,7 +79,7 @@ proptest! {
         ruleset in crate::generated::rulesets(),
         packets in prop::collection::vec(crate::generated::packets(), 32),
     ) {
-        let state = org(super::tests::written(&ruleset));
+        let state = super::tests::org(super::tests::written(&ruleset));
         let (_, compiled) = compile(&state, crate::generated_org::device_id(0)).expect("a device");
         let given = Ruleset { default_action: DEFAULT_ACTION, ..ruleset };
         for generated in &packets {

@@ -63,7 +63,8 @@ impl Matched {
     }
 }
 
-fn merged(ports: &[PortRange]) -> Vec<PortRange> {
+/// The same ports in as few ranges as possible.
+pub(super) fn merged(ports: &[PortRange]) -> Vec<PortRange> {
     let intervals = ports.iter().map(|range| Interval { first: range.first().into(), last: range.last().into() });
     let port = |number: u128| u16::try_from(number).ok();
     let merged = merge(intervals.collect()).into_iter();

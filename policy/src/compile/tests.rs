@@ -10,8 +10,15 @@ use schemas::service::Protocol;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::generated_org::{apply, device_id, id, org, resource};
+use crate::generated_org::{apply, device_id, id, resource};
 use schemas::id::{AddressId, AddressListId, FirewallId, GroupId, ServiceId};
+
+/// The org that has these resources.
+pub(super) fn org(resources: impl IntoIterator<Item = AnyResource>) -> OrgState {
+    let mut state = OrgState::default();
+    resources.into_iter().for_each(|resource| state.put(resource));
+    state
+}
 
 fn device(number: u64, given: Value) -> AnyResource {
     resource(Kind::Device, number, given)

@@ -6,13 +6,16 @@ use std::sync::Arc;
 use schemas::config::{Ruleset, RulesetDefault, RulesetRule};
 use schemas::device::InterfaceName;
 use schemas::rule::Action;
+use schemas::selector::Selector;
 use schemas::zone::ZoneName;
 
 use crate::interval::{Family, Interval};
-use crate::region::{CELLS_MAX, Part, parts};
-use crate::sides::Sides;
+use crate::region::{CELLS_MAX, Part, intervals, parts};
+use crate::sides::{Asked, Sides};
 
+use super::nat::Translation;
 use super::steps::{Found, Step, steps};
+use super::text;
 use super::{DEFAULT_NUMBER, counter_name};
 
 pub(super) struct Layout<'r> {
@@ -23,6 +26,7 @@ pub(super) struct Layout<'r> {
     pub(super) rules: BTreeMap<u32, Does>,
     pub(super) sets: Vec<Set>,
     pub(super) chains: Vec<Chain>,
+    pub(super) nat: Vec<Translation<'r>>,
     /// The chain that decides between two zones; none where only accept can come out.
     by_pair: BTreeMap<(ZoneName, ZoneName), String>,
 }
@@ -61,6 +65,7 @@ impl<'r> Layout<'r> {
             rules: BTreeMap::new(),
             sets: Vec::new(),
             chains: Vec::new(),
+            nat: Vec::new(),
             by_pair: BTreeMap::new(),
         };
         let mut sides = Sides::new(ruleset);
@@ -74,7 +79,8 @@ impl<'r> Layout<'r> {
                 layout.add_pair((from, to), ruleset, &ready, &mut known);
             }
         }
-        layout.sets = sets(&layout.chains);
+        layout.nat = translations(ruleset, &mut sides);
+        layout.sets = sets(&layout);
         layout
     }
 
@@ -123,9 +129,14 @@ impl<'r> Layout<'r> {
         self.by_pair.get(&(from.clone(), to.clone())).map(String::as_str)
     }
 
-    /// The number of the set with these addresses, if they are one.
-    pub(super) fn set(&self, family: Family, intervals: &Arc<[Interval]>) -> Option<usize> {
-        self.sets.iter().position(|set| set.family == family && Arc::ptr_eq(&set.intervals, intervals))
+    /// Addresses as statements have them: the set that they are, or each of them.
+    pub(super) fn addresses(&self, family: Family, intervals: &Arc<[Interval]>) -> String {
+        let set = self.sets.iter().position(|set| set.family == family && Arc::ptr_eq(&set.intervals, intervals));
+        if let Some(place) = set {
+            return format!("@{}", text::set_name(place));
+        }
+        let each: Vec<String> = intervals.iter().map(|interval| text::addresses(family, *interval)).collect();
+        format!("{{ {} }}", each.join(", "))
     }
 }
 
@@ -140,15 +151,34 @@ fn zones(ruleset: &Ruleset) -> BTreeMap<&ZoneName, BTreeSet<&InterfaceName>> {
     zones
 }
 
-/// The sets that the steps of all chains need, in their order.
-fn sets(chains: &[Chain]) -> Vec<Set> {
+/// The translations of each family, but those that match nothing of it.
+fn translations<'r>(ruleset: &'r Ruleset, sides: &mut Sides<'r>) -> Vec<Translation<'r>> {
+    let mut translations = Vec::new();
+    for nat in &ruleset.nat {
+        let mut side = |selector: &'r Selector| {
+            sides.side(Asked { selectors: std::slice::from_ref(selector), negated: false, denies: false })
+        };
+        let (source, destination) = (side(&nat.source), side(&nat.destination));
+        let of_family = |family| {
+            let (sources, destinations) = (intervals(source.of(family))?, intervals(destination.of(family))?);
+            Some(Translation { nat, family, sources, destinations })
+        };
+        translations.extend([Family::V4, Family::V6].into_iter().filter_map(of_family));
+    }
+    translations
+}
+
+/// The sets that statements need, in their order.
+fn sets<'l>(layout: &'l Layout<'_>) -> Vec<Set> {
+    let steps = layout.chains.iter().flat_map(|chain| &chain.steps);
+    let of_step = |step: &'l Step| if let Step::Sets { part, .. } = step { Some(part) } else { None };
+    let of_parts = steps.filter_map(of_step).map(|part| (part.family, [&part.sources, &part.destinations]));
+    let of_nat = layout.nat.iter().map(|one| (one.family, [&one.sources, &one.destinations]));
     let (mut sets, mut seen) = (Vec::new(), BTreeSet::new());
-    for step in chains.iter().flat_map(|chain| &chain.steps) {
-        let Step::Sets { part, .. } = step else { continue };
-        for intervals in [&part.sources, &part.destinations].into_iter().flatten() {
-            let address = intervals.as_ptr() as usize;
-            if intervals.len() > CELLS_MAX && seen.insert((part.family, address)) {
-                sets.push(Set { family: part.family, intervals: Arc::clone(intervals) });
+    for (family, sides) in of_parts.chain(of_nat) {
+        for intervals in sides.into_iter().flatten() {
+            if intervals.len() > CELLS_MAX && seen.insert((family, intervals.as_ptr() as usize)) {
+                sets.push(Set { family, intervals: Arc::clone(intervals) });
             }
         }
     }

@@ -11,6 +11,7 @@ use crate::interval::Family;
 use crate::region::{Cell, Part};
 
 use super::layout::{Does, Layout, Set};
+use super::nat;
 use super::steps::{Found, Shape, Step};
 use super::text::{self, Script};
 use super::{DEFAULT_NUMBER, Options, TABLE, counter_name, log_prefix};
@@ -64,6 +65,9 @@ pub(super) fn table(script: &mut Script, layout: &Layout<'_>, mode: Mode, option
     }
     forwarding(script, layout);
     local(script, layout, options);
+    if mode == Mode::Enforce {
+        nat::chains(script, layout, &to_control(options));
+    }
     script.line(0, "}");
 }
 
@@ -140,18 +144,15 @@ fn leads(found: Found) -> String {
 fn write_sets(script: &mut Script, layout: &Layout<'_>, part: &Part, found: Found) {
     let mut statement = Vec::new();
     statement.extend(text::family_guard(&Shape::of(part)).map(str::to_owned));
-    let set = |values: Vec<String>| format!("{{ {} }}", values.join(", "));
     for (field, side) in [("saddr", &part.sources), ("daddr", &part.destinations)] {
         let Some(intervals) = side else { continue };
-        let values = match layout.set(part.family, intervals) {
-            Some(place) => format!("@{}", text::set_name(place)),
-            None => set(intervals.iter().map(|interval| text::addresses(part.family, *interval)).collect()),
-        };
+        let values = layout.addresses(part.family, intervals);
         statement.push(format!("{} {values}", text::address_field(part.family, field)));
     }
     statement.extend(part.protocol.map(|protocol| format!("meta l4proto {protocol}")));
     if let Some(intervals) = &part.ports {
-        statement.push(format!("th dport {}", set(intervals.iter().copied().map(text::ports).collect())));
+        let ports: Vec<String> = intervals.iter().copied().map(text::ports).collect();
+        statement.push(format!("th dport {{ {} }}", ports.join(", ")));
     }
     script.line(2, format_args!("{} {}", statement.join(" "), leads(found)));
 }
@@ -176,12 +177,11 @@ fn forwarding(script: &mut Script, layout: &Layout<'_>) {
 fn local(script: &mut Script, layout: &Layout<'_>, options: &Options) {
     let (control_v4, control_v6) = control(options);
     let mut received = Vec::new();
-    let mut sent = Vec::new();
+    let mut sent = to_control(options);
     for (header, version, addresses) in [("ip", 4, control_v4), ("ip6", 6, control_v6)] {
         if !addresses.is_empty() {
             let accept = format!("@control{version} ct state established accept comment \"control plane\"");
             received.push(format!("{header} saddr . tcp sport {accept}"));
-            sent.push(format!("{header} daddr . tcp dport @control{version} accept comment \"control plane\""));
         }
     }
     received.push(LINK_UPKEEP.to_owned());
@@ -192,6 +192,16 @@ fn local(script: &mut Script, layout: &Layout<'_>, options: &Options) {
     base_chain(script, "input", &received, "iifname vmap", &ways_in);
     let ways_out = by_interface(layout, |to| layout.chain(&layout.local, to));
     base_chain(script, "output", &sent, "oifname vmap", &ways_out);
+}
+
+/// Accepts what the device sends to the control plane.
+fn to_control(options: &Options) -> Vec<String> {
+    let (v4, v6) = control(options);
+    let known = [("ip", 4, v4), ("ip6", 6, v6)].into_iter().filter(|(_, _, addresses)| !addresses.is_empty());
+    let accept = |(header, version, _): (&str, u8, BTreeSet<SocketAddr>)| {
+        format!("{header} daddr . tcp dport @control{version} accept comment \"control plane\"")
+    };
+    known.map(accept).collect()
 }
 
 fn base_chain(script: &mut Script, hook: &str, first: &[String], key: &str, ways: &[String]) {

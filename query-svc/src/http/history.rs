@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::Response;
+use axum::routing::get;
 use chrono::{DateTime, Utc};
+use gate::openapi::Described;
 use gate::{Caller, Json, ListQuery, Min, Path, Problem, list, positioned};
 use schemas::access::Verb;
 use schemas::event::Meta;
@@ -17,7 +19,6 @@ use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 use utoipa_axum::routes;
 
 use super::App;
-use super::operation::Get;
 use super::resources::Names;
 use crate::shown::Shown;
 use crate::view::events::{Events, StoredEvent, Verified};
@@ -54,12 +55,12 @@ pub(crate) struct FieldChange {
 pub(super) fn route<T: Shown>(names: &Names) -> UtoipaMethodRouter<App> {
     let path = format!("{}/{{id}}/history", names.path);
     let summary = "Lists what happened to it, newest first; also after it was deleted.".to_owned();
-    Get::new(path, format!("{}_history", names.singular), "history", summary)
+    Described::get(&path, &format!("{}_history", names.singular), "history", &summary)
         .of::<T::Id>()
         .takes::<ListQuery>()
         .takes::<Min>()
         .lists::<HistoryEntry>()
-        .to(history::<T>)
+        .to(get(history::<T>))
 }
 
 async fn history<T: Shown>(

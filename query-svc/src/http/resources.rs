@@ -4,14 +4,16 @@ use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use axum::routing::get;
 use gate::list::Cut;
+use gate::openapi::Described;
 use gate::{Caller, IfNoneMatch, List, ListQuery, Min, Path, Problem, Query, Selected, etagged, list};
 use schemas::access::Verb;
 use schemas::kind::Kind;
 use serde::Deserialize;
 use utoipa_axum::router::OpenApiRouter;
 
-use super::operation::Get;
+use super::events::invalid;
 use super::past::{answered, at_parameter};
 use super::{App, history, used_by};
 use crate::shown::{Shown, rows};
@@ -67,13 +69,13 @@ fn aliases<T: Shown>() -> OpenApiRouter<App> {
 
 fn routes<T: Shown>(names: &Names) -> OpenApiRouter<App> {
     let (path, words) = (names.path, T::KIND.plural().replace('_', " "));
-    let all = Get::new(path.to_owned(), format!("list_{}", names.plural), &names.tag, format!("Lists the {words}."))
+    let all = Described::get(path, &format!("list_{}", names.plural), &names.tag, &format!("Lists the {words}."))
         .takes::<ListQuery>()
         .takes::<Min>()
         .takes_one(at_parameter())
         .lists::<T::View>();
     let summary = format!("Shows one of the {words}.");
-    let mut one = Get::new(format!("{path}/{{id}}"), format!("show_{}", names.plural), &names.tag, summary)
+    let mut one = Described::get(&format!("{path}/{{id}}"), &format!("show_{}", names.plural), &names.tag, &summary)
         .of::<T::Id>()
         .takes::<OneQuery>()
         .takes::<Min>()
@@ -83,8 +85,8 @@ fn routes<T: Shown>(names: &Names) -> OpenApiRouter<App> {
         one = one.may_be_known();
     }
     OpenApiRouter::new()
-        .routes(all.to(self::all::<T>))
-        .routes(one.to(self::one::<T>))
+        .routes(all.to(get(self::all::<T>)))
+        .routes(one.to(get(self::one::<T>)))
         .routes(history::route::<T>(names))
         .routes(used_by::route::<T>(names))
 }
@@ -97,6 +99,9 @@ async fn all<T: Shown>(
     mut query: ListQuery,
 ) -> Result<Response, Problem> {
     caller.may(Verb::Read, T::KIND)?;
+    if let Cut::Newest { before_id: Some(id), .. } = query.cut() {
+        id.parse::<T::Id>().map_err(|bad| invalid("before_id", &bad.to_string()))?;
+    }
     let org = app.see_at(&caller, min, query.take("at")).await?;
     let fields = app.fields.of(T::KIND);
     // Without a question about their fields, rows are written as they are.

@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 
 use axum::extract::State;
 use axum::response::Response;
+use axum::routing::get;
+use gate::openapi::Described;
 use gate::{Caller, ListQuery, Min, Path, Problem, list};
 use schemas::access::Verb;
 use schemas::kind::Kind;
@@ -13,7 +15,6 @@ use serde::{Serialize, Serializer};
 use utoipa_axum::router::UtoipaMethodRouter;
 
 use super::App;
-use super::operation::Get;
 use super::past::{answered, at_parameter};
 use super::resources::{Names, ROWS_INLINE_MAX};
 use crate::shown::{self, Shown};
@@ -32,13 +33,13 @@ pub(crate) struct UsedBy {
 pub(super) fn route<T: Shown>(names: &Names) -> UtoipaMethodRouter<App> {
     let path = format!("{}/{{id}}/used-by", names.path);
     let summary = "Lists the resources that refer to this one.".to_owned();
-    Get::new(path, format!("{}_used_by", names.singular), &names.tag, summary)
+    Described::get(&path, &format!("{}_used_by", names.singular), &names.tag, &summary)
         .of::<T::Id>()
         .takes::<ListQuery>()
         .takes::<Min>()
         .takes_one(at_parameter())
         .lists::<UsedBy>()
-        .to(used_by::<T>)
+        .to(get(used_by::<T>))
 }
 
 async fn used_by<T: Shown>(

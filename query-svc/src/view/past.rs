@@ -59,7 +59,8 @@ impl At {
             Self::Revision(0) => Err(NoPast::Zero),
             Self::Revision(asked) if asked > last.revision => Err(NoPast::Revision { asked, head: last.revision }),
             Self::Revision(asked) => Ok(asked),
-            Self::Time(time) if time > now => Err(NoPast::Future),
+            // The clock that wrote the last event may be ahead of this one.
+            Self::Time(time) if time > now.max(last.time) => Err(NoPast::Future),
             Self::Time(time) => {
                 let found = events.all.iter().rev().find(|event| event.time <= time);
                 let founded = || NoPast::Founding(first.time.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true));

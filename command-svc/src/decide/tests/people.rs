@@ -89,11 +89,16 @@ fn others_tokens_are_for_admins() {
     check([own, delete(id)], Ok(&["api_token.deleted"]));
 
     let service = user(json!({"kind": "service", "role": "operator"}));
-    let of_it = |more: Value| token(with(json!({"user_id": at::<UserId>(1)}), more));
+    let scopes = json!([{"verbs": ["read"]}]);
+    let of_it = |more: Value| token(with(json!({"user_id": at::<UserId>(1), "scopes": scopes}), more));
     let (org, _) = run(&[service.clone(), of_it(json!({}))]);
     let made = org.api_tokens.get(&at(2)).expect("made");
     assert_eq!((made.owner_id, made.role), (at(1), Role::Operator), "no more than its user");
     check([service.clone(), of_it(json!({"role": "admin"}))], Err(Refusal::RoleAboveOwn));
+    // A service user does what it was granted by name, nothing else.
+    for scopes in [json!([]), json!([{}]), json!([{"verbs": ["read"]}, {}])] {
+        check([service.clone(), of_it(json!({"scopes": scopes}))], Err(Refusal::ServiceTokenNeedsScopes));
+    }
     let unknown = Refusal::ReferenceUnknown { field: "user_id", id: at::<UserId>(1).into() };
     check_as([service, of_it(json!({}))], |ctx| ctx.role = Role::Operator, Err(unknown.clone()));
     check([of_it(json!({}))], Err(unknown));
@@ -133,7 +138,8 @@ fn nobody_makes_another_more_than_they_are() {
 
 #[test]
 fn a_users_tokens_go_with_the_user() {
-    let of_it = |name: &str| token(json!({"name": name, "user_id": at::<UserId>(1)}));
+    let scopes = json!([{"verbs": ["read"]}]);
+    let of_it = |name: &str| token(json!({"name": name, "user_id": at::<UserId>(1), "scopes": scopes}));
     let commands =
         [user(json!({"kind": "service"})), of_it("a"), of_it("b"), token(json!({})), delete(at::<UserId>(1))];
     let (org, events) = run(&commands);
