@@ -61,7 +61,7 @@ get_node() {
     if cmp -s "$locked/package-lock.json" "$node/installed.json"; then
         return 0
     fi
-    say 'getting openapi-typescript, openapi-fetch and redocly from npm into .tools'
+    say 'getting openapi-typescript and openapi-fetch from npm into .tools'
     rm -rf "$node"
     mkdir -p "$node"
     cp "$locked/package.json" "$locked/package-lock.json" "$node/"

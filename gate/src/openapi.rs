@@ -2,6 +2,7 @@
 
 mod described;
 mod dry_runs;
+mod patches;
 mod refusals;
 
 use std::sync::Arc;

@@ -11,7 +11,7 @@ use schemas::zone::ZoneName;
 
 use crate::sides::{denies, set_of};
 
-/// The first packet of a connection, as a firewall sees it.
+/// The first packet of a connection, as a firewall sees it: after a dnat, before an snat.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Packet<'a> {
     /// The zone it comes from: `LOCAL` for what the device sends; absent for an interface without a zone.

@@ -165,22 +165,28 @@ fn given(kind: Kind) -> BoxedStrategy<Value> {
                 json!({"entries": services.into_iter().map(str::to_owned).chain(others).collect::<Vec<_>>()})
             })
             .boxed(),
-        Kind::NatRule => {
-            let kinds = select(vec!["dnat", "snat", "1:1", "masquerade"]);
-            let to = select(vec![Some("10.3.0.0/24"), Some("10.2.0.7"), Some("fd00::7"), Some("fd00:3::/64"), None]);
-            let ports = select(vec![(json!([]), None), (json!([]), Some("81")), (json!(["80", "80-90"]), Some("81")),
-                (json!(["8000-8009"]), Some("9000-9009")), (json!(["8000-8009"]), Some("8000-8009"))]);
-            (kinds, zones(), selectors(), selectors(), to, prop::option::of(ids::<GroupId>(0..2)), ports)
+        Kind::NatRule => translations().boxed(),
+        _ => Just(json!({})).boxed(),
+    }
+}
+
+fn translations() -> impl Strategy<Value = Value> {
+    let kinds = select(vec!["dnat", "snat", "1:1", "masquerade"]);
+    let to = select(vec![Some("10.3.0.0/24"), Some("10.2.0.7"), Some("fd00::7"), Some("fd00:3::/64"), None]);
+    let ports = select(vec![
+        (json!([]), None),
+        (json!([]), Some("81")),
+        (json!(["80", "80-90"]), Some("81")),
+        (json!(["8000-8009"]), Some("9000-9009")),
+        (json!(["8000-8009"]), Some("8000-8009")),
+    ]);
+    (kinds, zones(), selectors(), selectors(), to, prop::option::of(ids::<GroupId>(0..2)), ports)
                 .prop_map(|(kind, zone, sources, destinations, to, group_ids, (before, after))| {
                     json!({"type": kind, "zone": zone, "source": sources.first().map_or("any", |one| one),
                         "destination": destinations.first().map_or("any", |one| one), "translate_to": to,
                         "group_ids": group_ids, "protocol": "tcp", "destination_ports": before, "translate_ports": after,
                         "log": true})
                 })
-                .boxed()
-        }
-        _ => Just(json!({})).boxed(),
-    }
 }
 
 const KINDS: [Kind; 10] = [

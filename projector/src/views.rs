@@ -43,6 +43,10 @@ struct Lost;
 const COMMITS_MAX: usize = 64;
 /// How long the log is quiet before the connection is looked at.
 const QUIET: Duration = Duration::from_secs(1);
+/// An org that nobody writes to for so long may leave memory.
+const IDLE: Duration = Duration::from_secs(600);
+/// Orgs that stay in memory though nobody writes to them.
+const AWAKE_MAX: usize = 64;
 /// Orgs that are written at once.
 const ORGS_MAX: usize = 8;
 
@@ -81,6 +85,7 @@ impl Views {
                 return Some(Lost);
             }
             if chunk.is_empty() && !self.views.values().any(View::is_due) {
+                self.let_rest();
                 continue;
             }
             let happened = self.fold(stop, &chunk, end).await?;
@@ -101,6 +106,14 @@ impl Views {
                 return Some(Lost);
             }
         }
+    }
+
+    /// Lets go of the orgs that nobody writes to, but for those that somebody wrote to last.
+    fn let_rest(&mut self) {
+        let mut awake: Vec<&mut View> = self.views.values_mut().filter(|view| !view.is_resting).collect();
+        let Some(many) = awake.len().checked_sub(AWAKE_MAX).filter(|many| *many > 0) else { return };
+        awake.sort_by_key(|view| view.fold.position);
+        awake.into_iter().take(many).filter(|view| view.is_idle(IDLE)).for_each(View::rest);
     }
 
     /// Whether the bus came back without something that it had acknowledged. It loses from the end: what is kept in
@@ -139,6 +152,14 @@ impl Views {
             let Some(view) = self.views.get_mut(&message.org) else { continue };
             if view.is_parked {
                 continue;
+            }
+            if view.is_resting {
+                let (bus, org, position) = (&self.bus, &message.org, view.fold.position);
+                let state = until_done(stop, "fold an org again", || View::state_at(bus, org, position));
+                view.wake(state.await?);
+            }
+            if message.position > end {
+                view.is_written_to();
             }
             match view.follow(message) {
                 Ok(happened) => {

@@ -96,7 +96,11 @@ async fn the_parts_do_together_what_up_does_alone() {
     assert_eq!(theirs.json["meta"]["total"], 5, "{}", theirs.json);
     assert!(!theirs.json.to_string().contains("BEFORE"), "one org sees nothing of another");
 
-    // A first sign-in at the read side is one at the write side, and the other way about.
+    signed_in_once(&rig, &issuer, command, query).await;
+}
+
+/// A first sign-in at the read side is one at the write side, and the other way about.
+async fn signed_in_once(rig: &Rig, issuer: &Issuer, command: SocketAddr, query: SocketAddr) {
     for (first, then, subject) in [(query, command, "ann"), (command, query, "bob")] {
         let jwt = issuer.token(subject, json!({"name": subject, "role": "operator"}));
         let at = |method, address: SocketAddr, path: &str| {
@@ -104,6 +108,7 @@ async fn the_parts_do_together_what_up_does_alone() {
         };
         let zone =
             async |address, name: &str| send(at(Method::POST, address, "zones").json(&json!({"name": name}))).await;
+        let mut position = "0".to_owned();
         if first == command {
             assert_eq!(zone(command, "BOBS").await.status, 201);
         }
@@ -111,10 +116,12 @@ async fn the_parts_do_together_what_up_does_alone() {
         wait_for("the name of who signed in", async || me().await["name"] == subject).await;
         let id = me().await["id"].clone();
         if then == command {
-            assert_eq!(zone(command, "ANNS").await.status, 201);
+            let made = zone(command, "ANNS").await;
+            assert_eq!(made.status, 201, "{}", made.json);
+            position = made.header("netkeep-position").to_owned();
         }
-        let users =
-            send(rig.http.get(format!("http://{query}/api/v1/users?per_page=100")).bearer_auth(&rig.token)).await;
+        let users = rig.http.get(format!("http://{query}/api/v1/users?per_page=100")).bearer_auth(&rig.token);
+        let users = send(users.header("Netkeep-Min-Position", position)).await;
         let same = users.json["data"].as_array().unwrap().iter().filter(|user| user["name"] == subject);
         assert_eq!(same.map(|user| user["id"].clone()).collect::<Vec<_>>(), [id], "{}", users.json);
     }

@@ -176,6 +176,13 @@ async fn an_erased_user_has_no_name_anywhere() {
     let path = format!("/api/v1/users/{}", anew.id());
     wait_for("the name after a restart", async || rig.get(&path).await.json["name"] == NAME).await;
     assert_eq!(rig.get(&format!("/api/v1/users?at={then}")).await.json["data"][1]["name"], Value::Null);
+    // However a user goes, the key goes too.
+    let then = anew.json["revision"].as_u64().unwrap();
+    let batch = rig.post("/api/v1/batch", json!({"commands": [{"op": "delete", "id": anew.id()}]})).await;
+    assert_eq!(batch.status, 200, "{}", batch.json);
+    let past = format!("{path}?at={then}");
+    wait_for("the name to be gone", async || rig.get(&past).await.json["name"] == Value::Null).await;
+    assert_eq!(rig.get(&past).await.json["id"].as_str(), Some(anew.id()));
 }
 
 #[tokio::test]

@@ -48,11 +48,8 @@ pub(super) fn decide_at(
 
 /// Refuses what is no command over the resources of an org.
 fn check_single(command: &Command) -> Result<(), Refusal> {
-    let single = match command {
-        Command::At(_, command) => {
-            !matches!(**command, Command::At(..) | Command::Batch(_) | Command::CreateOrg { .. })
-        }
-        command => !matches!(command, Command::Batch(_) | Command::CreateOrg { .. }),
-    };
+    let inner = if let Command::At(_, inner) = command { inner } else { command };
+    let is_twice = matches!((command, inner), (Command::At(..), Command::At(..)));
+    let single = !is_twice && !matches!(inner, Command::Batch(_) | Command::CreateOrg { .. });
     if single { Ok(()) } else { Err(Refusal::Fixed("a batch holds commands over resources")) }
 }

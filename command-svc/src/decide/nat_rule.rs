@@ -33,7 +33,8 @@ impl Decided for NatRule {
                 return invalid("translate_to", "say which address it is translated to");
             }
             (NatType::OneToOne, Some(to)) => match self.destination {
-                Selector::Span(from) if size(from) == size(*to) && from.is_ipv4() == to.is_ipv4() => {}
+                Selector::Span(from)
+                    if size(from).is_some() && size(from) == size(*to) && from.is_ipv4() == to.is_ipv4() => {}
                 Selector::Any | Selector::Span(_) | Selector::Address(_) | Selector::List(_) | Selector::Group(_) => {
                     return invalid("translate_to", "1:1 needs a destination and a translation of the same size");
                 }

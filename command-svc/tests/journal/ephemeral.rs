@@ -74,7 +74,8 @@ impl Town {
         let key = self.submit(Command::Create(new.into())).await.unwrap();
         let secret = Secrets::new([7; 32]).derive(SecretKind::SetupKey, &self.org, key["id"].as_str().unwrap());
         let enrolment: Enrolment =
-            serde_json::from_value(json!({"setup_key": secret, "public_key": format!("U{name}"), "name": name})).unwrap();
+            serde_json::from_value(json!({"setup_key": secret, "public_key": format!("U{name}"), "name": name}))
+                .unwrap();
         let body = self.submit(Command::EnrolDevice(enrolment)).await.unwrap();
         let device: Device = serde_json::from_value(body.clone()).unwrap();
         let key = subjects::state_key(&self.org, Kind::Device, &device.id.to_string());
@@ -95,9 +96,9 @@ impl Town {
         let log = self.bus.events().replay(&self.org, 0).await.unwrap_or_default();
         let events = log.iter().flat_map(|message| Commit::parse(&message.payload).unwrap().events);
         let recorded = events.map(|event| Recorded::parse(event.get()).unwrap());
-        let gone = recorded.filter_map(|it| match it.event {
-            Event::Deleted { id, .. } => Some((it.meta.actor, DeviceId::try_from(id).unwrap())),
-            _ => None,
+        let gone = recorded.filter_map(|it| {
+            let Event::Deleted { id, .. } = it.event else { return None };
+            Some((it.meta.actor, DeviceId::try_from(id).unwrap()))
         });
         gone.collect()
     }

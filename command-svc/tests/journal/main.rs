@@ -10,6 +10,7 @@ mod esdb_stub;
 
 mod contract;
 mod ephemeral;
+mod lists;
 #[cfg(feature = "eventstore")]
 mod commands;
 #[cfg(feature = "eventstore")]

@@ -11,6 +11,7 @@ use utoipa::openapi::{ContentBuilder, Ref, RefOr, Required, ResponseBuilder};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::UtoipaMethodRouter;
 
+use super::patches::patch_of;
 use crate::list::ListMeta;
 
 const JSON: &str = "application/json";
@@ -71,7 +72,7 @@ impl Described {
     pub fn reads_patch<B: ToSchema>(mut self) -> Self {
         B::schemas(&mut self.schemas);
         let name = format!("{}Patch", B::name().trim_start_matches("New"));
-        self.schemas.push((name.clone(), optional(B::schema())));
+        self.schemas.push((name.clone(), patch_of(B::schema())));
         self.body(&Ref::from_schema_name(name), &[JSON, MERGE_PATCH])
     }
 
@@ -135,12 +136,4 @@ impl Described {
         self.schemas.push((T::name().into_owned(), T::schema()));
         Ref::from_schema_name(T::name())
     }
-}
-
-/// The schema with no field required: what is absent stays, what is `null` is back at its default.
-fn optional(mut schema: RefOr<Schema>) -> RefOr<Schema> {
-    if let RefOr::T(Schema::Object(object)) = &mut schema {
-        object.required.clear();
-    }
-    schema
 }

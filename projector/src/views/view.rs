@@ -1,5 +1,7 @@
 //! One org's read models: what is folded, what is written, and the writing in between.
 
+use std::time::Duration;
+
 use bus::Bus;
 use bus::log::LogMessage;
 use bytes::Bytes;
@@ -7,7 +9,8 @@ use schemas::id::OrgId;
 use schemas::state::OrgState;
 use schemas::subjects;
 use schemas::view::Head;
-use tracing::warn;
+use tokio::time::Instant;
+use tracing::{error, warn};
 
 use crate::configs::{Configs, DesiredKey, Pushed};
 use crate::counts::Counts;
@@ -29,6 +32,10 @@ pub(super) struct View {
     pushed: Pushed,
     /// After failures.
     pause: Pause,
+    /// When the last commit came in that was not there at the start.
+    active: Option<Instant>,
+    /// Whether the state was let go; the position and the end of the chain are kept.
+    pub(super) is_resting: bool,
 }
 
 impl View {
@@ -47,7 +54,46 @@ impl View {
             changes: Changes::default(),
             pushed: Pushed::default(),
             pause: Pause::default(),
+            active: None,
+            is_resting: false,
         })
+    }
+
+    /// Lets go of the state of an org that nobody writes to.
+    pub(super) fn rest(&mut self) {
+        self.fold.state = OrgState::default();
+        self.pushed = Pushed::default();
+        self.is_resting = true;
+    }
+
+    /// Whether the org could rest: all is written, and nobody wrote to it for a while.
+    pub(super) fn is_idle(&self, idle: Duration) -> bool {
+        let quiet = self.active.is_none_or(|active| active.elapsed() >= idle);
+        quiet && !self.is_resting && self.fold.position <= self.head && self.changes.devices.is_empty()
+    }
+
+    /// Takes back the state that was let go.
+    pub(super) fn wake(&mut self, state: OrgState) {
+        self.fold.state = state;
+        self.is_resting = false;
+    }
+
+    /// Notes that somebody writes to the org.
+    pub(super) fn is_written_to(&mut self) {
+        self.active = Some(Instant::now());
+    }
+
+    /// The state of an org as of a position, folded from its log.
+    pub(super) async fn state_at(bus: &Bus, org: &OrgId, position: u64) -> Result<OrgState, bus::Error> {
+        let mut fold = Fold::default();
+        for message in bus.events().replay(org, 0).await?.iter().filter(|message| message.position <= position) {
+            if let Err(undigested) = fold.follow(message, None) {
+                // It was digested before: the commit that comes next will not follow on, and says so.
+                error!("{org} at {}: {undigested}", message.position);
+                break;
+            }
+        }
+        Ok(fold.state)
     }
 
     /// Whether the position still is where it was left.

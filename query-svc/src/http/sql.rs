@@ -29,7 +29,7 @@ pub(super) fn router(timeout: Duration) -> OpenApiRouter<App> {
 pub(crate) struct SqlAnswer {
     columns: Vec<Column>,
     /// A row is a list with a value for each column.
-    #[schema(value_type = Vec<Vec<Object>>)]
+    #[schema(value_type = Vec<Vec<Value>>)]
     data: Vec<Vec<serde_json::Value>>,
     stats: Stats,
 }

@@ -23,7 +23,7 @@ pub struct Query {
     pub query: String,
     /// The values of `$1`, `$2` …: null, booleans, numbers and strings.
     #[serde(default)]
-    #[schema(value_type = Vec<Object>)]
+    #[schema(value_type = Vec<Value>)]
     pub params: Vec<Value>,
 }
 

@@ -156,7 +156,7 @@ pub(crate) fn any_wish() -> impl Strategy<Value = Wish> {
 fn single() -> impl Strategy<Value = Wish> {
     let kind = || prop::sample::select(KINDS);
     let dice = || prop::collection::vec(any::<u8>(), 24).prop_map(Dice);
-    let few = || 0u8..6;
+    let few = || prop_oneof![2 => 0u8..2, 1 => 0u8..8];
     let name = || prop::sample::select(vec!["a", "b", "c"]);
     let part = (kind(), few(), dice(), any::<u8>()).prop_map(|(kind, n, mut dice, mask)| {
         let Value::Object(whole) = body(kind, &mut dice) else { return Wish::Delete(kind, n) };
@@ -166,8 +166,8 @@ fn single() -> impl Strategy<Value = Wish> {
     let firsts = vec![FirstSignIn::Create, FirstSignIn::Invited, FirstSignIn::Off];
     prop_oneof![
         24 => (kind(), dice()).prop_map(|(kind, mut dice)| Wish::Create(kind, body(kind, &mut dice))),
-        4 => (kind(), few(), dice()).prop_map(|(kind, n, mut dice)| Wish::Replace(kind, n, body(kind, &mut dice))),
-        6 => part,
+        8 => (kind(), few(), dice()).prop_map(|(kind, n, mut dice)| Wish::Replace(kind, n, body(kind, &mut dice))),
+        14 => part,
         3 => (kind(), few(), junk_object()).prop_map(|(kind, n, value)| Wish::Patch(kind, n, value)),
         1 => (kind(), junk_object()).prop_map(|(kind, value)| Wish::Create(kind, value)),
         6 => (kind(), few()).prop_map(|(kind, n)| Wish::Delete(kind, n)),
@@ -258,7 +258,7 @@ impl Dice {
     }
 
     fn zone(&mut self) -> &'static str {
-        self.of(&["any", "WAN", "LAN", "DMZ", "LOCAL", "LAB", "Z1", "MARS"])
+        self.of(&["any", "WAN", "LAN", "DMZ", "any", "WAN", "LAN", "DMZ", "LOCAL", "LAB", "Z1", "MARS"])
     }
 
     fn is(&mut self) -> bool {
@@ -266,7 +266,7 @@ impl Dice {
     }
 
     fn reference(&mut self, kind: Kind) -> Value {
-        format!("@{}/{}", kind.singular(), self.roll() % 4).into()
+        format!("@{}/{}", kind.singular(), self.of(&[0, 0, 0, 0, 1, 2, 3])).into()
     }
 
     fn references(&mut self, kind: Kind) -> Value {
@@ -279,11 +279,11 @@ impl Dice {
 
     fn side(&mut self) -> Value {
         let count = 1 + self.roll() % 3;
-        let list = (0..count).map(|_| match self.roll() % 6 {
-            0 | 1 => json!("any"),
-            2 => self.address(),
-            3 => self.reference(Kind::Address),
-            4 => self.reference(Kind::AddressList),
+        let list = (0..count).map(|_| match self.roll() % 8 {
+            0..=3 => json!("any"),
+            4 => self.address(),
+            5 => self.reference(Kind::Address),
+            6 => self.reference(Kind::AddressList),
             _ => self.reference(Kind::Group),
         });
         list.collect()

@@ -1,6 +1,9 @@
 //! The entries of address lists.
 
+use std::collections::BTreeSet;
+
 use proptest::prelude::*;
+use schemas::address::Span;
 use schemas::address_list::{ENTRIES_MAX, ListEntry};
 use schemas::id::AddressListId;
 
@@ -83,12 +86,8 @@ fn what_has_expired_is_not_added_but_may_be_written_back() {
 
 /// Replaces until nothing remains; says how many parts it took.
 fn replace_all(org: &mut OrgState, wanted: &[ListEntry]) -> usize {
-    let before = held(org);
-    let both: Vec<_> = before
-        .iter()
-        .filter(|old| wanted.iter().any(|new| new.address == old.address))
-        .map(|old| old.address)
-        .collect();
+    let after: BTreeSet<Span> = wanted.iter().map(|entry| entry.address).collect();
+    let both: Vec<Span> = held(org).iter().map(|old| old.address).filter(|address| after.contains(address)).collect();
     let command = replace_with(wanted);
     for part in 1..100 {
         let events = decide(org, &command, &ctx(50)).expect("accepted");
