@@ -95,14 +95,26 @@ pub fn decide(org: &OrgState, command: &Command, ctx: &Context) -> Result<Vec<Ev
     }
     match command {
         Command::CreateOrg { .. } => Ok(Vec::new()),
-        Command::UpdateOrg(patch) => org::update(org, patch, ctx),
+        Command::UpdateOrg(patch) => {
+            resource::check_unbound(Kind::Org, ctx)?;
+            org::update(org, patch, ctx)
+        }
         Command::Create(new) => create(org, new, ctx),
         Command::Replace(id, new) => replace(org, *id, new, ctx),
         Command::Patch(id, changes) => patch(org, *id, changes, ctx),
         Command::Delete(id) => delete(org, *id, ctx),
-        Command::OrderRules(order) => rule::order(org, order),
-        Command::ChangeEntries(id, entries) => address_list::change_entries(org, *id, entries, ctx),
-        Command::ReplaceEntries(id, entries) => address_list::replace_entries(org, *id, entries, ctx),
+        Command::OrderRules(order) => {
+            resource::check_unbound(Kind::Rule, ctx)?;
+            rule::order(org, order)
+        }
+        Command::ChangeEntries(id, entries) => {
+            resource::check_unbound(Kind::AddressList, ctx)?;
+            address_list::change_entries(org, *id, entries, ctx)
+        }
+        Command::ReplaceEntries(id, entries) => {
+            resource::check_unbound(Kind::AddressList, ctx)?;
+            address_list::replace_entries(org, *id, entries, ctx)
+        }
         Command::PlanTemplate(id, apply) => config_template::plan(org, *id, apply, ctx).map(|_| Vec::new()),
         Command::SignIn(told) => user::sign_in(org, told, ctx),
         Command::EnrolDevice(enrolment) => device::enrol(org, enrolment, ctx),

@@ -68,6 +68,8 @@ impl FromRef<App> for Gate {
 pub fn router(app: App) -> OpenApiRouter {
     let router = OpenApiRouter::new()
         .merge(resources::creation_at::<ApiToken, ApiTokenWithSecret>(Kind::ApiToken.path(), ""))
+        .merge(resources::creation_at::<ApiToken, ApiTokenWithSecret>("/tokens", "tokens_"))
+        .merge(resources::changes_at::<ApiToken>("/tokens", "tokens_"))
         .merge(resources::creation_at::<SetupKey, SetupKeyWithSecret>(Kind::SetupKey.path(), ""))
         .merge(resources::creation_at::<Zone, Zone>("/firewall/zones", "firewall_"))
         .merge(resources::changes_at::<Zone>("/firewall/zones", "firewall_"))

@@ -42,6 +42,11 @@ impl Caller {
                 let message = format!("no scope of the token covers {} of a resource of kind {kind}", word(verb));
                 Err(Problem::new(Reason::ScopeForbids, message))
             }
+            // The audit trail is of the whole org.
+            Some(_) if kind == Kind::Event && self.device_groups(verb, kind).is_some() => {
+                let message = "a token that is bound to groups of devices does not read the audit trail";
+                Err(Problem::new(Reason::ScopeForbids, message))
+            }
             Some(_) | None => Ok(()),
         }
     }
@@ -117,6 +122,9 @@ mod tests {
         assert_eq!(caller.device_groups(Verb::Read, Kind::Device), None);
         assert_eq!(caller.device_groups(Verb::Update, Kind::Device), Some(vec![GROUP.parse().unwrap()]));
         assert_eq!(caller.device_groups(Verb::Delete, Kind::Device), Some(vec![]));
+        let bound = self::caller(Role::Owner, Some(&r#"[{"device_groups":["GROUP"]}]"#.replace("GROUP", GROUP)));
+        assert_eq!(refused(&bound, Verb::Read, Kind::Event), Some(Reason::ScopeForbids));
+        assert_eq!(refused(&bound, Verb::Read, Kind::Device), None);
         assert_eq!(self::caller(Role::Viewer, None).device_groups(Verb::Read, Kind::Device), None);
     }
 }

@@ -9,7 +9,7 @@ import os
 import random
 
 import schemathesis
-from hypothesis.internal import lambda_sources, reflection
+from hypothesis.internal import lambda_sources
 
 KNOWN = json.loads(os.environ["NETKEEP_KNOWN"])
 FOREIGN = json.loads(os.environ["NETKEEP_FOREIGN"])
@@ -33,9 +33,9 @@ def map_path_parameters(context, path_parameters):
 @schemathesis.check
 def stays_in_the_org(ctx, response, case):
     """No answer tells anything of another org."""
-    asked = json.dumps([case.path_parameters, case.query, str(case.body)], default=str)
+    asked = str(case.path_parameters)
     text = response.text
     for foreign in FOREIGN:
         assert foreign not in text or foreign in asked, f"{foreign} is of another org"
-    if response.status_code < 300 and any(foreign in str(case.path_parameters) for foreign in FOREIGN):
+    if response.status_code < 300 and any(foreign in asked for foreign in FOREIGN):
         raise AssertionError("another org's resource was reached")

@@ -78,11 +78,14 @@ def walk(client):
     assert expect(left, HTTPStatus.OK, ListingAddress).data == []
 
     new = NewSetupKey(name="fleet", type_=SetupKeyType.REUSABLE, expires_in=3600)
-    key = expect(create_setup_key.sync_detailed(client=client, body=new), HTTPStatus.CREATED, SetupKeyWithSecret)
+    created = create_setup_key.sync_detailed(client=client, body=new)
+    key = expect(created, HTTPStatus.CREATED, SetupKeyWithSecret)
     assert key.key.startswith("nks_") and key.state is SetupKeyState.VALID
 
     query = Query(query="SELECT name, count(*) AS n FROM setup_keys WHERE name = $1 GROUP BY name", params=["fleet"])
-    answer = expect(sql.sync_detailed(client=client, body=query), HTTPStatus.OK, SqlAnswer)
+    position = int(created.headers["Netkeep-Position"])
+    answer = sql.sync_detailed(client=client, body=query, netkeep_min_position=position)
+    answer = expect(answer, HTTPStatus.OK, SqlAnswer)
     assert [column.name for column in answer.columns] == ["name", "n"], answer
     assert answer.data == [["fleet", 1]], answer
 

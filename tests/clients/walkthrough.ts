@@ -76,11 +76,12 @@ const left = expect(await client.GET("/api/v1/addresses", { params: { header: si
 assert(left.data.length === 0, left);
 
 const fleet = { name: "fleet", type: "reusable", expires_in: 3600 } as const;
-const key = done(expect(await client.POST("/api/v1/setup-keys", { body: fleet }), 201));
+const enrolling = await client.POST("/api/v1/setup-keys", { body: fleet });
+const key = done(expect(enrolling, 201));
 assert(key.key.startsWith("nks_") && key.state === "valid", key);
 
 const asked = { query: "SELECT name, count(*) AS n FROM setup_keys WHERE name = $1 GROUP BY name", params: ["fleet"] };
-const answer = expect(await client.POST("/api/v1/sql", { body: asked }), 200);
+const answer = expect(await client.POST("/api/v1/sql", { params: { header: since(enrolling) }, body: asked }), 200);
 assert(typeof answer === "object" && JSON.stringify(answer.data) === '[["fleet",1]]', answer);
 
 console.log("walked through");

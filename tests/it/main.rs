@@ -23,4 +23,6 @@ mod hextrap;
 mod ngrok;
 mod defguard;
 mod netbird;
+mod clients;
+mod contract;
 mod tidy;

@@ -197,6 +197,12 @@ fn check_bounds<T: Decided>(org: &OrgState, resource: &T, verb: Verb, ctx: &Cont
     }
 }
 
+/// Refuses what concerns all devices to who is bound to those of some groups.
+pub(super) fn check_unbound(kind: Kind, ctx: &Context) -> Result<(), Refusal> {
+    let bound = ctx.scopes.as_ref().and_then(|scopes| groups_within(scopes, Verb::Update, kind));
+    if bound.is_some() { Err(Refusal::OutOfScope { field: "id" }) } else { Ok(()) }
+}
+
 /// Whether these are groups of `all`, and not none.
 pub(super) fn only_of(groups: &[GroupId], all: &[GroupId]) -> bool {
     !groups.is_empty() && groups.iter().all(|id| all.contains(id))

@@ -47,7 +47,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
 
     #[test]
-    fn one_key_has_one_answer(wishes in prop::collection::vec(any_wish(), 0..40)) {
+    fn one_key_has_one_answer(wishes in prop::collection::vec(any_wish(), 0..120)) {
         let (org, log, told) = live(&wishes);
         let (id, mut followed) = founded();
         for (position, message) in (7..).zip(&log) {

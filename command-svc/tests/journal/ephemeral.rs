@@ -111,6 +111,7 @@ impl Town {
             loop {
                 // A device that cannot send tries again, as the agent does.
                 let _ = connection.heartbeat(&Heartbeat::default()).await;
+                // The pace of the heart, not a wait for anything.
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
         })

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use utoipa::openapi::schema::{AllOf, AnyOf, Array, Object, OneOf, Schema, SchemaType, Type};
 use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{AllOf, AnyOf, Array, Object, OneOf, Schema, SchemaType, Type};
 
 /// The schema with no field required: what is absent stays, and what is `null` is back at its default. A client that
 /// filled in defaults by itself would change what nobody asked it to, so that none is told.

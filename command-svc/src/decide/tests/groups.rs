@@ -124,3 +124,33 @@ fn a_rule_of_a_policy_that_changes_has_another_number() {
     assert_eq!(numbers(&then(&shorter, longer)), Some(vec![1, 3]), "numbers are never given twice");
     assert_eq!(numbers(&then(&start, patch(id, json!({"description": "d"})))), Some(vec![1, 2]));
 }
+
+#[test]
+fn a_bound_token_changes_what_concerns_its_groups_and_nothing_else() {
+    let bound = |ctx: &mut Context| {
+        let scope = schemas::access::Scope { device_groups: vec![GROUP()], ..schemas::access::Scope::default() };
+        ctx.scopes = Some([scope].into());
+    };
+    let firewall = |groups: serde_json::Value| create(Kind::Firewall, json!({"name": "f", "group_ids": groups}));
+    let rule = |firewall: serde_json::Value| {
+        create(
+            Kind::Rule,
+            json!({"name": "r", "zone_from": "WAN", "zone_to": "LAN", "action": "drop", "firewall_id": firewall}),
+        )
+    };
+    let own = then(&start(), firewall(json!([GROUP()])));
+    let fw = at::<schemas::id::FirewallId>(6);
+    let list = create(Kind::AddressList, json!({"name": "l"}));
+    let out = |field| Err(Refusal::OutOfScope { field });
+    check_as(then(&start(), firewall(json!([GROUP()]))), bound, Ok(&["firewall.created"]));
+    check_as(then(&start(), firewall(json!([]))), bound, out("group_ids"));
+    check_as(then(&own, rule(json!(fw))), bound, Ok(&["rule.created"]));
+    check_as(then(&own, rule(json!(null))), bound, out("group_ids"));
+    check_as(then(&own, create(Kind::Zone, json!({"name": "Z"}))), bound, out("group_ids"));
+    check_as(then(&own, patch(fw, json!({"group_ids": []}))), bound, out("group_ids"));
+    let order = Command::OrderRules(schemas::rule::RuleOrder { rule_ids: Vec::new() });
+    check_as(then(&own, order), bound, out("id"));
+    let entries = Command::ChangeEntries(at(6), schemas::address_list::EntriesPatch::default());
+    check_as(then(&then(&start(), list), entries), bound, out("id"));
+    check_as(then(&own, Command::UpdateOrg(schemas::org::OrgPatch::default())), bound, out("id"));
+}

@@ -24,6 +24,13 @@ impl World {
         let start = [
             create(Kind::Group, json!({"name": "g"})),
             create(Kind::SetupKey, json!({"name": "k", "type": "reusable"})),
+            create(Kind::Zone, json!({"name": "LAB"})),
+            create(Kind::Address, json!({"name": "x", "entries": ["10.0.0.0/8"]})),
+            create(Kind::Service, json!({"name": "x", "entries": ["tcp/80"]})),
+            create(Kind::AddressList, json!({"name": "x"})),
+            create(Kind::Firewall, json!({"name": "x"})),
+            create(Kind::Rule, rule("x")),
+            Command::EnrolDevice(read(json!({"setup_key": secret(2), "public_key": "U1", "name": "x"}))),
         ];
         for (n, command) in (2u16..).zip(start) {
             world.submit(&command, &ctx(n)).expect("accepted");
@@ -136,7 +143,7 @@ fn named(org: &OrgState, resource: &AnyResource) -> Option<(String, Option<Resou
 fn live(wishes: &[Wish]) -> (World, usize) {
     let mut world = World::new();
     let mut accepted = 0;
-    for (n, wish) in (10u16..).zip(wishes) {
+    for (n, wish) in (20u16..).zip(wishes) {
         let ctx = ctx(n);
         if let Some(command) = wish.command(&world.org, &ctx) {
             accepted += usize::from(world.submit(&command, &ctx).is_ok());
@@ -146,11 +153,11 @@ fn live(wishes: &[Wish]) -> (World, usize) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 128, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
 
     #[test]
     fn whatever_is_wished_the_org_holds_together_and_its_log_tells_every_state(
-        wishes in prop::collection::vec(any_wish(), 0..80),
+        wishes in prop::collection::vec(any_wish(), 0..240),
     ) {
         let (world, _) = live(&wishes);
         let mut replayed = OrgState::default();
@@ -172,8 +179,8 @@ fn many_wishes_come_true() {
     use proptest::test_runner::TestRunner;
     let mut runner = TestRunner::deterministic();
     let (mut wished, mut accepted, mut events) = (0, 0, BTreeSet::new());
-    for _ in 0..80 {
-        let wishes = prop::collection::vec(any_wish(), 80).new_tree(&mut runner).expect("wishes").current();
+    for _ in 0..16 {
+        let wishes = prop::collection::vec(any_wish(), 400).new_tree(&mut runner).expect("wishes").current();
         let (world, granted) = live(&wishes);
         wished += wishes.len();
         accepted += granted;
