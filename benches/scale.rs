@@ -1,4 +1,4 @@
-//! How much one org may have: 100,000 rules, created in batches, listed, and read again after a restart.
+//! How much fits: an org of 100,000 rules, and 10,000 orgs of ten.
 
 use std::time::Duration;
 
@@ -8,15 +8,69 @@ use tokio::time::Instant;
 
 use crate::plain_http::PlainHttp;
 use crate::report::{Report, ms, per_second, percentile};
-use crate::rig::{Rig, send};
+use crate::rig::{Rig, send, wait_for};
 
 const RULES: usize = 100_000;
 const BATCH: usize = 1_000;
 const PAGES: usize = 500;
 
 pub(crate) async fn run(report: &mut Report) {
+    one_large(report).await;
+    many_small(report).await;
+}
+
+/// 10,000 orgs of 10 rules.
+async fn many_small(report: &mut Report) {
+    const ORGS: usize = 10_000;
+    const RULES_EACH: usize = 10;
     let mut rig = Rig::start().await;
-    let (before, nats_before) = (rig.memory_kib(), rig.nats_memory_kib());
+    let before = resident_kib(&rig.pid());
+    let names: Vec<String> = (0..ORGS).map(|n| format!("org-{n}")).collect();
+    let start = Instant::now();
+    let tokens = rig.found(&names).await;
+    let founded = start.elapsed();
+    let commands: Vec<Value> = (0..RULES_EACH).map(command).collect();
+    let body = json!({"commands": commands});
+    let start = Instant::now();
+    for token in &tokens {
+        let request = rig.http.post(rig.url("/api/v1/batch")).bearer_auth(token).json(&body);
+        let answer = send(request).await;
+        assert_eq!(answer.status, 200, "{}", answer.json);
+    }
+    let written = start.elapsed();
+    let busy = resident_kib(&rig.pid());
+    rig.stop().await;
+    rig.restart().await;
+    let (first, last) = (tokens.first().unwrap(), tokens.last().unwrap());
+    let mut cold = Vec::new();
+    for token in [first, last] {
+        let start = Instant::now();
+        let answer = send(rig.http.get(rig.url("/api/v1/firewall/rules")).bearer_auth(token)).await;
+        cold.push(start.elapsed());
+        assert_eq!(answer.json["meta"]["total"], RULES_EACH, "{}", answer.json);
+    }
+    wait_for("idle orgs to leave memory", async || resident_kib(&rig.pid()) < busy).await;
+    let idle = resident_kib(&rig.pid());
+    report.section(
+        "10,000 orgs of 10 rules on one machine",
+        "Founded with `netkeep found`, ten rules each in one batch, one caller after the other; then a restart, after which nobody \
+         asks for them.",
+        &["what", "figure"],
+    );
+    let mut row = |what: &str, figure: String| report.row(&[what.to_owned(), figure]);
+    row("orgs founded /s (three commits each)", format!("{:.0}", per_second(ORGS, founded)));
+    row("orgs written to /s (a batch of ten rules each)", format!("{:.0}", per_second(ORGS, written)));
+    row("memory before there was any", format!("{:.0} MiB", mib(before)));
+    row("memory with all written to within minutes", format!("{:.0} MiB", mib(busy)));
+    row("memory with all idle, after a restart", format!("{:.0} MiB", mib(idle)));
+    let each = idle.saturating_sub(before) as f64 / ORGS as f64;
+    row("so an idle org costs", format!("{each:.1} KiB"));
+    row("first read of an org that was idle", ms(cold.into_iter().max().unwrap_or_default()));
+}
+
+async fn one_large(report: &mut Report) {
+    let mut rig = Rig::start().await;
+    let (before, nats_before) = (resident_kib(&rig.pid()), resident_kib(&rig.nats_pid()));
     let start = Instant::now();
     let mut last = None;
     for batch in 0..RULES / BATCH {
@@ -31,7 +85,7 @@ pub(crate) async fn run(report: &mut Report) {
     rig.get_after("/api/v1/firewall/rules?per_page=1", &last).await;
     let visible = start.elapsed();
     let (first_page, last_page) = (pages(&rig, 1).await, pages(&rig, RULES / 50).await);
-    let (after, nats_after) = (rig.memory_kib(), rig.nats_memory_kib());
+    let (after, nats_after) = (resident_kib(&rig.pid()), resident_kib(&rig.nats_pid()));
 
     rig.stop().await;
     rig.restart().await;
@@ -87,4 +141,11 @@ async fn pages(rig: &Rig, page: usize) -> Vec<Duration> {
         samples.push(start.elapsed());
     }
     samples
+}
+
+/// Resident memory of a process (proc(5), `VmRSS`).
+fn resident_kib(pid: &str) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
 }

@@ -37,10 +37,10 @@ pub(crate) struct FoundConfig {
     bus: BusConfig,
     #[command(flatten)]
     journal: JournalConfig,
-    /// The org to found; one that is there gets another owner
-    #[arg(long, env = "NETKEEP_ORG", default_value = "default")]
-    org: OrgId,
-    /// How much the org may have and ask: free, team, enterprise or unmetered; absent: a new one is unmetered
+    /// The orgs to found, with commas between them; one that is there gets another owner
+    #[arg(long, env = "NETKEEP_ORG", default_value = "default", value_delimiter = ',')]
+    org: Vec<OrgId>,
+    /// How much they may have and ask: free, team, enterprise or unmetered; absent: a new one is unmetered
     #[arg(long, value_parser = plan_of)]
     plan: Option<Plan>,
 }
@@ -129,7 +129,7 @@ impl BusConfig {
     }
 }
 
-/// Founds an org on a NATS of the user's own, and shows its owner's token.
+/// Founds orgs on a NATS of the user's own, and shows their owners' tokens; of several each with its org.
 pub(crate) async fn found(config: FoundConfig) -> anyhow::Result<()> {
     use std::io::Write;
     let journal = config.journal.choice()?;
@@ -137,12 +137,19 @@ pub(crate) async fn found(config: FoundConfig) -> anyhow::Result<()> {
     let bus = ground.bus("found").await?;
     let secrets = ground.secrets()?;
     let orgs = Orgs::new(journal.open(&bus)?, Arc::new(|_, _| {}), secrets.clone());
-    let token = founding::found(&orgs, &secrets, &config.org).await?;
-    if let Some(plan) = config.plan {
-        founding::set_plan(&orgs, &config.org, plan).await?;
+    for org in &config.org {
+        let token = founding::found(&orgs, &secrets, org).await?;
+        if let Some(plan) = config.plan {
+            founding::set_plan(&orgs, org, plan).await?;
+        }
+        let mut out = std::io::stdout().lock();
+        if config.org.len() > 1 {
+            write!(out, "NETKEEP_ORG={org} ")?;
+        }
+        writeln!(out, "NETKEEP_TOKEN={token}")?;
     }
     orgs.drain().await;
-    Ok(writeln!(std::io::stdout().lock(), "NETKEEP_TOKEN={token}")?)
+    Ok(())
 }
 
 /// Gives an org another plan. What it has above it stays.

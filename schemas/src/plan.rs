@@ -102,7 +102,7 @@ impl Plan {
 }
 
 /// More than one machine answers in a minute.
-const PROTECTIVE: u32 = 1_000_000;
+const PROTECTIVE: u32 = 60_000_000;
 
 #[cfg(test)]
 mod tests {

@@ -128,14 +128,7 @@ impl Fleet {
 
 /// Founds a second org on the same installation.
 async fn other_org(rig: &Rig) -> String {
-    let founded = Command::new(netkeep())
-        .args(["found", "--org", "other", "--nats-url", &format!("nats://{}", rig.nats), "--keys"])
-        .arg(rig.data.path().join("instance.key"))
-        .output()
-        .await
-        .unwrap();
-    let told = String::from_utf8(founded.stdout).unwrap();
-    let token = told.trim().strip_prefix("NETKEEP_TOKEN=").expect("a token").to_owned();
+    let token = rig.found(&["other".to_owned()]).await.remove(0);
     let me = || rig.http.get(rig.url("/api/v1/system/status")).bearer_auth(&token);
     wait_for("the other org", async || send(me()).await.status == 200).await;
     token

@@ -80,7 +80,7 @@ impl Rig {
         signal("KILL", &self.nats_pid()).await;
     }
 
-    fn nats_pid(&self) -> String {
+    pub(crate) fn nats_pid(&self) -> String {
         let config = self.data.path().join("nats/nats-server.conf");
         let config = config.to_str().unwrap();
         let processes = std::fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok());
@@ -93,20 +93,13 @@ impl Rig {
         pids.remove(0)
     }
 
-    /// The memory that it has, in KiB.
-    pub(crate) fn memory_kib(&self) -> u64 {
-        resident_kib(&self.child.id().unwrap().to_string())
-    }
-
-    /// The memory that its nats-server has, in KiB.
-    pub(crate) fn nats_memory_kib(&self) -> u64 {
-        resident_kib(&self.nats_pid())
+    pub(crate) fn pid(&self) -> String {
+        self.child.id().unwrap().to_string()
     }
 
     /// Ends it as Ctrl-C would, and checks that it ended well.
     pub(crate) async fn stop(&mut self) {
-        let pid = self.child.id().unwrap().to_string();
-        signal("INT", &pid).await;
+        signal("INT", &self.pid()).await;
         let status = tokio::time::timeout(DEADLINE, self.child.wait()).await.expect("it stops in time").unwrap();
         assert!(status.success(), "{status}");
     }
@@ -116,6 +109,25 @@ impl Rig {
         let (child, token) = launch(self.data.path(), self.api, self.nats, &self.arguments).await;
         assert_eq!(token, None, "the token is shown once");
         self.child = child;
+    }
+
+    /// Founds more orgs beside the first, and gives their owners' tokens.
+    pub(crate) async fn found(&self, orgs: &[String]) -> Vec<String> {
+        let founded = Command::new(netkeep())
+            .arg("found")
+            .args(["--nats-url", &format!("nats://{}", self.nats), "--org", &orgs.join(",")])
+            .arg("--keys")
+            .arg(self.data.path().join("instance.key"))
+            .output()
+            .await
+            .unwrap();
+        assert!(founded.status.success(), "{}", String::from_utf8_lossy(&founded.stderr));
+        let told = String::from_utf8(founded.stdout).unwrap();
+        let tokens =
+            told.lines().filter_map(|line| line.split_once("NETKEEP_TOKEN=")).map(|(_, token)| token.to_owned());
+        let tokens: Vec<String> = tokens.collect();
+        assert_eq!(tokens.len(), orgs.len());
+        tokens
     }
 
     pub(crate) fn url(&self, path: &str) -> String {
@@ -166,13 +178,6 @@ impl Rig {
         assert_eq!(created.status, 201, "{}", created.json);
         created.json["key"].as_str().unwrap().to_owned()
     }
-}
-
-/// Resident memory of a process (proc(5), `VmRSS`).
-fn resident_kib(pid: &str) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-    line.trim().trim_end_matches(" kB").parse().unwrap()
 }
 
 /// The shell's own `kill`: a program of that name is not everywhere.
