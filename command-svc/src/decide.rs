@@ -204,6 +204,20 @@ fn changed_fields<T: serde::Serialize>(before: &T, after: &T) -> Vec<String> {
     after.keys().filter(differs).cloned().collect()
 }
 
+/// Whether an object with these members contains itself, through however many others.
+fn contains_itself<I: Copy + Ord>(own: I, mut members: Vec<I>, inner: impl Fn(I) -> Vec<I>) -> bool {
+    let mut seen = std::collections::BTreeSet::new();
+    while let Some(id) = members.pop() {
+        if id == own {
+            return true;
+        }
+        if seen.insert(id) {
+            members.extend(inner(id));
+        }
+    }
+    false
+}
+
 /// Refuses a list that is too long.
 fn bounded(field: &'static str, length: usize, max: usize) -> Result<(), Refusal> {
     if length > max { Err(Refusal::ListTooLong { field, length, max }) } else { Ok(()) }

@@ -188,11 +188,11 @@ impl Call {
             traceparent: write.traceparent,
         };
         let options = Options {
-            // With the role: who may do less does not get the answer of who may do more.
-            command_hash: write
-                .idempotency_key
-                .is_some()
-                .then(|| sha256_hex(format!("{} {:?}", write.request_hash, origin.role).as_bytes())),
+            // With the credential and its role: another token of the same user may do less, and does not get the answer
+            // of this one, nor the secret that it was given.
+            command_hash: write.idempotency_key.is_some().then(|| {
+                sha256_hex(format!("{} {:?} {}", write.request_hash, origin.role, origin.credential).as_bytes())
+            }),
             command_id: write.idempotency_key.unwrap_or_else(random_command_id),
             if_match: write.if_match,
             dry_run: write.dry_run,
@@ -283,5 +283,44 @@ pub(crate) fn problem(failure: Failure) -> Problem {
         Failure::Overloaded | Failure::LogUnavailable(_) | Failure::Stopping => {
             Problem::new(failure.reason(), failure.to_string()).retry_after(1)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use schemas::access::Role;
+    use schemas::id::{OperationId, Ulid};
+
+    use super::*;
+
+    #[test]
+    fn what_one_credential_was_told_no_other_is_told() {
+        let hash = |credential: &str, role: Role, key: Option<&str>| {
+            let caller = Caller {
+                org: "acme".parse().expect("an org"),
+                actor: "usr".to_owned(),
+                user_id: None,
+                credential: credential.to_owned(),
+                role,
+                source_ip: Ipv4Addr::LOCALHOST.into(),
+                token_scopes: None,
+            };
+            let write = WriteOptions {
+                idempotency_key: key.map(str::to_owned),
+                if_match: None,
+                dry_run: false,
+                request_hash: "hash".to_owned(),
+                operation: OperationId::new(Ulid::nil()),
+                traceparent: None,
+            };
+            Call::new(caller, write).options.command_hash
+        };
+        let first = hash("tok_1", Role::Admin, Some("key"));
+        assert_eq!(first, hash("tok_1", Role::Admin, Some("key")));
+        assert_ne!(first, hash("tok_2", Role::Admin, Some("key")));
+        assert_ne!(first, hash("tok_1", Role::Viewer, Some("key")));
+        assert_eq!(hash("tok_1", Role::Admin, None), None);
     }
 }

@@ -131,8 +131,7 @@ impl JwtVerifier {
         let role = claims::role(&claims.others, &self.0.role_claim).map_err(invalid)?;
         let role = role.unwrap_or(Role::Viewer).min(self.0.role_max);
         // An address that the issuer says it did not check may be anybody's.
-        let is_checked = claims.others.get("email_verified") != Some(&false.into());
-        let email = claims::text(&claims.others, "email").filter(|_| is_checked);
+        let email = claims::text(&claims.others, "email").filter(|_| claims::is_email_checked(&claims.others));
         let name = claims::text(&claims.others, "name");
         Ok(Verified { org: claims.org_id, subject: claims.sub, role, email, name })
     }

@@ -47,7 +47,7 @@ impl utoipa::IntoParams for Min {
                 .name("Netkeep-Min-Position")
                 .parameter_in(ParameterIn::Header)
                 .description(Some("Waits, for a bounded time, until the answer has seen this position"))
-                .schema(Some(ObjectBuilder::new().schema_type(Type::Integer)))
+                .schema(Some(ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0))))
                 .build(),
         ]
     }

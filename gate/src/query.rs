@@ -1,5 +1,6 @@
 //! Query strings, with the name of a bad parameter in the error.
 
+use std::collections::HashSet;
 use std::error::Error;
 
 use axum::extract::FromRequestParts;
@@ -35,12 +36,11 @@ pub(crate) fn parse<T: DeserializeOwned>(uri: &Uri) -> Result<T, Problem> {
 /// The parameters as they stand, each at most once.
 pub(crate) fn pairs(uri: &Uri) -> Result<Vec<(String, String)>, Problem> {
     let pairs: Vec<(String, String)> = parse(uri)?;
-    for (index, (name, _)) in pairs.iter().enumerate() {
-        if pairs.iter().take(index).any(|(earlier, _)| earlier == name) {
-            return Err(Problem::new(Reason::QueryInvalid, format!("{name} is given twice")).field(name));
-        }
+    let mut names = HashSet::new();
+    match pairs.iter().find(|(name, _)| !names.insert(name)) {
+        Some((name, _)) => Err(Problem::new(Reason::QueryInvalid, format!("{name} is given twice")).field(name)),
+        None => Ok(pairs),
     }
-    Ok(pairs)
 }
 
 fn refuse(rejection: &QueryRejection) -> Problem {
@@ -82,5 +82,13 @@ mod tests {
             assert_eq!((problem.reason, problem.field.as_deref()), (Reason::QueryInvalid, Some(field)), "{query}");
         }
         assert!(read("limit=1&limit=2").is_err());
+    }
+
+    #[test]
+    fn a_parameter_comes_once_among_however_many() {
+        let many = (0..13_000).map(|n| format!("{n:x}")).collect::<Vec<_>>().join("&");
+        let uri = |query: &str| format!("/?{query}").parse::<Uri>().unwrap();
+        assert_eq!(pairs(&uri(&many)).unwrap().len(), 13_000);
+        assert_eq!(pairs(&uri(&format!("{many}&a"))).unwrap_err().field.as_deref(), Some("a"));
     }
 }

@@ -209,19 +209,19 @@ fn traceparent(headers: &HeaderMap) -> Option<String> {
 
 impl utoipa::IntoParams for WriteOptions {
     fn into_params(_place: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
-        let parameter = |name: &str, place, kind, description: &str| {
-            ParameterBuilder::new()
-                .name(name)
-                .parameter_in(place)
-                .description(Some(description))
-                .schema(Some(ObjectBuilder::new().schema_type(kind)))
-                .build()
+        let parameter = |name: &str, place, schema: ObjectBuilder, description: &str| {
+            let builder = ParameterBuilder::new().name(name).parameter_in(place);
+            builder.description(Some(description)).schema(Some(schema)).build()
         };
+        let text = |pattern: String| ObjectBuilder::new().schema_type(Type::String).pattern(Some(pattern));
+        let key = text(format!("^[!-~]{{1,{IDEMPOTENCY_KEY_CHARS_MAX}}}$"));
+        let tag = text(r#"^(\*|(W/)?"[0-9]{1,19}"|[0-9]{1,19})$"#.to_owned());
+        let flag = ObjectBuilder::new().schema_type(Type::Boolean);
         let (header, query) = (ParameterIn::Header, ParameterIn::Query);
         vec![
-            parameter("Idempotency-Key", header.clone(), Type::String, "The same key does the same write only once"),
-            parameter("If-Match", header, Type::String, "The revision that the resource must be at, as its ETag says"),
-            parameter("dry_run", query, Type::Boolean, "Decides and tells, but changes nothing"),
+            parameter("Idempotency-Key", header.clone(), key, "The same key does the same write only once"),
+            parameter("If-Match", header, tag, "The revision that the resource must be at, as its ETag says; * is any"),
+            parameter(DRY_RUN, query, flag, "Decides and tells, but changes nothing"),
         ]
     }
 }

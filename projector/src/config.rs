@@ -45,6 +45,14 @@ pub struct Config {
     /// The threads that encode flow files; 0 for as many as there are processors.
     #[arg(long, env = "NETKEEP_FLOW_THREADS", default_value_t = 0)]
     pub flow_threads: u16,
+
+    /// The orgs that stay in memory though nobody writes to them.
+    #[arg(long, env = "NETKEEP_PROJECTOR_AWAKE_MAX", default_value_t = 64)]
+    pub orgs_awake_max: u32,
+
+    /// How long nobody writes to an org before it may leave memory, in seconds.
+    #[arg(long, env = "NETKEEP_PROJECTOR_IDLE_S", default_value_t = 600)]
+    pub org_idle_s: u32,
 }
 
 impl Default for Config {
@@ -55,6 +63,8 @@ impl Default for Config {
             flow_flush_rows_max: 1 << 20,
             flow_flush_bytes_max: 32 << 20,
             flow_threads: 0,
+            orgs_awake_max: 64,
+            org_idle_s: 600,
         }
     }
 }
@@ -62,6 +72,14 @@ impl Default for Config {
 impl Config {
     pub(crate) fn flow_flush(&self) -> Duration {
         Duration::from_millis(self.flow_flush_ms)
+    }
+
+    pub(crate) fn awake_max(&self) -> usize {
+        usize::try_from(self.orgs_awake_max).unwrap_or(usize::MAX)
+    }
+
+    pub(crate) fn org_idle(&self) -> Duration {
+        Duration::from_secs(self.org_idle_s.into())
     }
 
     pub(crate) fn threads(&self) -> usize {

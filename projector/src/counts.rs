@@ -10,6 +10,8 @@ pub struct Counts {
     pub configs_pushed: Count,
     pub feed_published: Count,
     pub events_parked: Count,
+    /// Orgs that left memory because nobody wrote to them.
+    pub orgs_rested: Count,
     /// Configs, read models and events for the feed that are larger than a message may be.
     pub values_parked: Count,
     pub heartbeats: Count,

@@ -47,7 +47,7 @@ impl Projector {
         let configs = Configs::new(bus.clone(), signing_key, counts.clone());
         let batches = bus.flow_batches("flows").await?;
         Ok(Self {
-            views: Views::new(bus.clone(), configs, feed, counts.clone()),
+            views: Views::new(bus.clone(), configs, feed, counts.clone(), &config),
             flows: Flows::new(bus.clone(), store, config, batches, counts.clone()),
             bus,
             counts,

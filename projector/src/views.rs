@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::clock;
+use crate::config::Config;
 use crate::configs::Configs;
 use crate::counts::Counts;
 use crate::feed::Feed;
@@ -32,6 +33,10 @@ pub(crate) struct Views {
     feed: Feed,
     counts: Arc<Counts>,
     views: HashMap<OrgId, View>,
+    /// Orgs that stay in memory though nobody writes to them.
+    awake_max: usize,
+    /// An org that nobody writes to for so long may leave memory.
+    idle: Duration,
     /// The connection that everything so far was written over.
     connects: u64,
 }
@@ -43,16 +48,13 @@ struct Lost;
 const COMMITS_MAX: usize = 64;
 /// How long the log is quiet before the connection is looked at.
 const QUIET: Duration = Duration::from_secs(1);
-/// An org that nobody writes to for so long may leave memory.
-const IDLE: Duration = Duration::from_secs(600);
-/// Orgs that stay in memory though nobody writes to them.
-const AWAKE_MAX: usize = 64;
 /// Orgs that are written at once.
 const ORGS_MAX: usize = 8;
 
 impl Views {
-    pub(crate) fn new(bus: Bus, configs: Configs, feed: Feed, counts: Arc<Counts>) -> Self {
-        Self { bus, configs, feed, counts, views: HashMap::new(), connects: 0 }
+    pub(crate) fn new(bus: Bus, configs: Configs, feed: Feed, counts: Arc<Counts>, config: &Config) -> Self {
+        let (awake_max, idle) = (config.awake_max(), config.org_idle());
+        Self { bus, configs, feed, counts, views: HashMap::new(), awake_max, idle, connects: 0 }
     }
 
     /// Follows the event log until it is time to stop.
@@ -85,7 +87,9 @@ impl Views {
                 return Some(Lost);
             }
             if chunk.is_empty() && !self.views.values().any(View::is_due) {
-                self.let_rest();
+                if is_caught_up {
+                    self.let_rest();
+                }
                 continue;
             }
             let happened = self.fold(stop, &chunk, end).await?;
@@ -111,9 +115,12 @@ impl Views {
     /// Lets go of the orgs that nobody writes to, but for those that somebody wrote to last.
     fn let_rest(&mut self) {
         let mut awake: Vec<&mut View> = self.views.values_mut().filter(|view| !view.is_resting).collect();
-        let Some(many) = awake.len().checked_sub(AWAKE_MAX).filter(|many| *many > 0) else { return };
+        let Some(many) = awake.len().checked_sub(self.awake_max).filter(|many| *many > 0) else { return };
         awake.sort_by_key(|view| view.fold.position);
-        awake.into_iter().take(many).filter(|view| view.is_idle(IDLE)).for_each(View::rest);
+        for view in awake.into_iter().take(many).filter(|view| view.is_idle(self.idle)) {
+            view.rest();
+            self.counts.orgs_rested.add(1);
+        }
     }
 
     /// Whether the bus came back without something that it had acknowledged. It loses from the end: what is kept in
@@ -155,8 +162,8 @@ impl Views {
             }
             if view.is_resting {
                 let (bus, org, position) = (&self.bus, &message.org, view.fold.position);
-                let state = until_done(stop, "fold an org again", || View::state_at(bus, org, position));
-                view.wake(state.await?);
+                let fold = until_done(stop, "fold an org again", || View::fold_at(bus, org, position));
+                view.wake(fold.await?);
             }
             if message.position > end {
                 view.is_written_to();

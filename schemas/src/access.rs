@@ -43,57 +43,41 @@ impl Role {
 
     /// Whether this role may do `verb` to resources of `kind`.
     pub fn may(self, verb: Verb, kind: Kind) -> bool {
-        let reads = match kind {
-            Kind::Org
-            | Kind::Zone
-            | Kind::ZonePolicy
-            | Kind::Address
-            | Kind::Service
-            | Kind::AddressList
-            | Kind::Firewall
-            | Kind::Rule
-            | Kind::NatRule
-            | Kind::Route
-            | Kind::NameserverGroup
-            | Kind::DnsRecord
-            | Kind::DnsList
-            | Kind::Group
-            | Kind::Policy
-            | Kind::Device
-            | Kind::ConfigTemplate
-            | Kind::Flow => Self::Viewer,
-            Kind::Event | Kind::User => Self::Auditor,
-            Kind::SetupKey => Self::Operator,
-            // Everybody manages tokens of their own; `gate` shows others' only to admins.
-            Kind::ApiToken => Self::Viewer,
-        };
-        let writes = match kind {
-            Kind::Zone
-            | Kind::ZonePolicy
-            | Kind::Address
-            | Kind::Service
-            | Kind::AddressList
-            | Kind::Firewall
-            | Kind::Rule
-            | Kind::NatRule
-            | Kind::Route
-            | Kind::NameserverGroup
-            | Kind::DnsRecord
-            | Kind::DnsList
-            | Kind::Group
-            | Kind::Policy
-            | Kind::Device
-            | Kind::ConfigTemplate => Self::Operator,
-            Kind::SetupKey | Kind::User => Self::Admin,
-            Kind::ApiToken => Self::Viewer,
-            Kind::Org => Self::Owner,
-            // Facts, not resources: nobody edits what happened.
-            Kind::Event | Kind::Flow => return matches!(verb, Verb::Read) && self >= reads,
-        };
+        let (reads, writes) = needed(kind);
         match verb {
             Verb::Read => self >= reads,
-            Verb::Create | Verb::Update | Verb::Delete => self >= writes,
+            Verb::Create | Verb::Update | Verb::Delete => writes.is_some_and(|writes| self >= writes),
         }
+    }
+}
+
+/// The table: the least role that reads a kind, and the least that writes it, if anybody does.
+fn needed(kind: Kind) -> (Role, Option<Role>) {
+    match kind {
+        Kind::Org => (Role::Viewer, Some(Role::Owner)),
+        Kind::User => (Role::Auditor, Some(Role::Admin)),
+        Kind::SetupKey => (Role::Operator, Some(Role::Admin)),
+        // Everybody manages tokens of their own; only admins see others'.
+        Kind::ApiToken => (Role::Viewer, Some(Role::Viewer)),
+        Kind::Zone
+        | Kind::ZonePolicy
+        | Kind::Address
+        | Kind::Service
+        | Kind::AddressList
+        | Kind::Firewall
+        | Kind::Rule
+        | Kind::NatRule
+        | Kind::Route
+        | Kind::NameserverGroup
+        | Kind::DnsRecord
+        | Kind::DnsList
+        | Kind::Group
+        | Kind::Policy
+        | Kind::Device
+        | Kind::ConfigTemplate => (Role::Viewer, Some(Role::Operator)),
+        // Facts, not resources: nobody edits what happened.
+        Kind::Event => (Role::Auditor, None),
+        Kind::Flow => (Role::Viewer, None),
     }
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
-use serde::{Deserialize, Deserializer, Serialize};
+use crate::text::as_text;
 
 /// What a rule's source or destination matches. In JSON a string: `any`, `10.0.0.7`, `10.0.0.0/8`,
 /// `10.0.0.1-10.0.0.9`, `2001:db8::/32`.
@@ -123,33 +123,8 @@ impl FromStr for Address {
     }
 }
 
-macro_rules! as_text {
-    ($name:ident, $pattern:literal) => {
-        impl Serialize for $name {
-            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.collect_str(self)
-            }
-        }
-
-        impl<'de> Deserialize<'de> for $name {
-            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-                text.parse().map_err(serde::de::Error::custom)
-            }
-        }
-
-        impl utoipa::PartialSchema for $name {
-            fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
-                crate::id::text_schema($pattern)
-            }
-        }
-
-        impl utoipa::ToSchema for $name {}
-    };
-}
-
-as_text!(Address, "^(any|[0-9a-fA-F.:]+(/[0-9]{1,3}|-[0-9a-fA-F.:]+)?)$");
-as_text!(Span, "^[0-9a-fA-F.:]+(/[0-9]{1,3}|-[0-9a-fA-F.:]+)?$");
+as_text!(Address, "Address", "^(any|[0-9a-fA-F.:]+(/[0-9]{1,3}|-[0-9a-fA-F.:]+)?)$");
+as_text!(Span, "Span", "^[0-9a-fA-F.:]+(/[0-9]{1,3}|-[0-9a-fA-F.:]+)?$");
 
 fn parse_span(given: &str) -> Option<Span> {
     if let Some((base, bits)) = given.split_once('/') {

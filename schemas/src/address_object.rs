@@ -4,13 +4,11 @@ use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Deserializer, Serialize};
-
 use crate::address::Span;
 use crate::domain::Domain;
 use crate::id::AddressId;
 use crate::resource::{Reference, Related};
-use crate::text::{Description, Metadata, Name, Tag};
+use crate::text::{Description, Metadata, Name, Tag, as_text};
 
 crate::resource! {
     /// A named set of addresses: hosts, blocks, ranges, domains, and other address objects (a group of addresses).
@@ -80,23 +78,4 @@ impl FromStr for AddressEntry {
     }
 }
 
-impl Serialize for AddressEntry {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for AddressEntry {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-        text.parse().map_err(serde::de::Error::custom)
-    }
-}
-
-impl utoipa::PartialSchema for AddressEntry {
-    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
-        crate::id::text_schema("^[0-9A-Za-z.:/_*-]{1,253}$")
-    }
-}
-
-impl utoipa::ToSchema for AddressEntry {}
+as_text!(AddressEntry, "AddressEntry", "^[0-9A-Za-z.:/_*-]{1,253}$");

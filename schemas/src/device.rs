@@ -128,12 +128,17 @@ crate::resource! {
         /// behind it.
         #[serde(default)]
         networks: Vec<Span>,
+    }
+    given {
+        /// Whether it gets a ruleset; absent leaves that as it is.
+        #[serde(default)]
+        approved: Option<bool>,
+    }
+    kept {
         /// Whether it gets a ruleset; a device whose setup key asks for approval begins without.
         #[serde(default = "yes")]
         #[schema(default = true)]
         approved: bool,
-    }
-    kept {
         /// The device's own NATS public user key (Ed25519); the private half never leaves it.
         public_key: String,
         agent_version: String,

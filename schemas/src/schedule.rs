@@ -4,7 +4,9 @@ use std::fmt;
 use std::str::FromStr;
 
 use chrono::{DateTime, Datelike, Duration, NaiveDate, NaiveTime, Offset, TimeZone, Timelike, Utc, Weekday};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
+
+use crate::text::as_text;
 
 /// When a rule holds: on these days, from one time of day up to another.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
@@ -172,39 +174,8 @@ impl FromStr for TimeOfDay {
     }
 }
 
-macro_rules! as_text {
-    ($name:ident, $pattern:literal) => {
-        impl Serialize for $name {
-            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.collect_str(self)
-            }
-        }
-
-        impl<'de> Deserialize<'de> for $name {
-            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-                text.parse().map_err(serde::de::Error::custom)
-            }
-        }
-
-        impl utoipa::PartialSchema for $name {
-            fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
-                crate::id::text_schema($pattern)
-            }
-        }
-    };
-}
-
-as_text!(TimeOfDay, "^([01][0-9]|2[0-3]):[0-5][0-9]$");
-as_text!(Zone, "^[A-Za-z0-9_+/-]{1,40}$");
-
-impl utoipa::ToSchema for TimeOfDay {}
-
-impl utoipa::ToSchema for Zone {
-    fn name() -> std::borrow::Cow<'static, str> {
-        "TimeZone".into()
-    }
-}
+as_text!(TimeOfDay, "TimeOfDay", "^([01][0-9]|2[0-3]):[0-5][0-9]$");
+as_text!(Zone, "TimeZone", "^[A-Za-z0-9_+/-]{1,40}$");
 
 #[cfg(test)]
 mod tests {

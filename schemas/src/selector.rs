@@ -3,11 +3,10 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Deserializer, Serialize};
-
 use crate::address::{Address, Span};
 use crate::id::{AddressId, AddressListId, GroupId};
 use crate::resource::{Reference, ResourceId};
+use crate::text::as_text;
 use crate::zone::{BadZoneName, ZoneName};
 
 /// What a source or a destination matches. In JSON a string: `any`, `10.0.0.0/8`, `10.0.0.1-10.0.0.9`, or the id of an
@@ -77,26 +76,7 @@ impl FromStr for Selector {
     }
 }
 
-impl Serialize for Selector {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for Selector {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-        text.parse().map_err(serde::de::Error::custom)
-    }
-}
-
-impl utoipa::PartialSchema for Selector {
-    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
-        crate::id::text_schema("^(any|[0-9a-fA-F.:]+(/[0-9]{1,3}|-[0-9a-fA-F.:]+)?|(addr|list|grp)_[0-9a-z]{26})$")
-    }
-}
-
-impl utoipa::ToSchema for Selector {}
+as_text!(Selector, "Selector", "^(any|[0-9a-fA-F.:]+(/[0-9]{1,3}|-[0-9a-fA-F.:]+)?|(addr|list|grp)_[0-9a-z]{26})$");
 
 /// The zones that a rule is about. In JSON a string: `any`, or the name of a zone.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -146,26 +126,4 @@ impl FromStr for ZoneMatch {
     }
 }
 
-impl Serialize for ZoneMatch {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Any => serializer.serialize_str("any"),
-            Self::Zone(name) => serializer.serialize_str(name.as_str()),
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for ZoneMatch {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-        text.parse().map_err(serde::de::Error::custom)
-    }
-}
-
-impl utoipa::PartialSchema for ZoneMatch {
-    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
-        crate::id::text_schema("^[A-Za-z][A-Za-z0-9_-]{0,31}$")
-    }
-}
-
-impl utoipa::ToSchema for ZoneMatch {}
+as_text!(ZoneMatch, "ZoneMatch", "^[A-Za-z][A-Za-z0-9_-]{0,31}$");

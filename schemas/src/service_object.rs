@@ -4,12 +4,10 @@ use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Deserializer, Serialize};
-
 use crate::id::ServiceId;
 use crate::resource::{Reference, Related};
 use crate::service::{PortRange, Protocol};
-use crate::text::{Description, Metadata, Name, Tag};
+use crate::text::{Description, Metadata, Name, Tag, as_text};
 
 crate::resource! {
     /// A named set of protocols and ports, and of other service objects (a group of services).
@@ -86,23 +84,4 @@ impl FromStr for ServiceEntry {
     }
 }
 
-impl Serialize for ServiceEntry {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for ServiceEntry {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-        text.parse().map_err(serde::de::Error::custom)
-    }
-}
-
-impl utoipa::PartialSchema for ServiceEntry {
-    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
-        crate::id::text_schema("^([a-z0-9]{1,6}(/[0-9]{1,5}(-[0-9]{1,5})?)?|svc_[0-9a-z]{26})$")
-    }
-}
-
-impl utoipa::ToSchema for ServiceEntry {}
+as_text!(ServiceEntry, "ServiceEntry", "^([a-z0-9]{1,6}(/[0-9]{1,5}(-[0-9]{1,5})?)?|svc_[0-9a-z]{26})$");

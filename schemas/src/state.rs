@@ -166,9 +166,7 @@ impl OrgState {
             AnyResource::Rule(rule) => {
                 self.rule_order.remove(&(rule.order, rule.id));
             }
-            AnyResource::Device(device) => {
-                self.device_keys.remove(&device.public_key);
-            }
+            AnyResource::Device(device) => self.forget_key(device),
             AnyResource::AddressList(list) => {
                 self.list_entries.remove(&list.id);
             }
@@ -242,12 +240,21 @@ impl OrgState {
             }
             AnyResource::Firewall(firewall) => self.number_last = self.number_last.max(firewall.number),
             AnyResource::Device(device) => {
-                if let Some(old) = self.devices.get(&device.id) {
-                    self.device_keys.remove(&old.public_key);
+                if let Some(old) =
+                    self.devices.get(&device.id).filter(|old| old.public_key != device.public_key).cloned()
+                {
+                    self.forget_key(&old);
                 }
                 self.device_keys.insert(device.public_key.clone(), device.id);
             }
             _ => {}
+        }
+    }
+
+    /// Takes a key from a device, unless another one came with it by now.
+    fn forget_key(&mut self, device: &Device) {
+        if self.device_keys.get(&device.public_key) == Some(&device.id) {
+            self.device_keys.remove(&device.public_key);
         }
     }
 

@@ -111,6 +111,38 @@ impl Metadata {
     }
 }
 
+/// Makes a type with `Display` and `FromStr` a JSON string, described by a pattern.
+macro_rules! as_text {
+    ($name:ident, $schema:literal, $pattern:literal) => {
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = <std::borrow::Cow<'de, str> as serde::Deserialize>::deserialize(deserializer)?;
+                text.parse().map_err(serde::de::Error::custom)
+            }
+        }
+
+        impl utoipa::PartialSchema for $name {
+            fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+                crate::id::text_schema($pattern)
+            }
+        }
+
+        impl utoipa::ToSchema for $name {
+            fn name() -> std::borrow::Cow<'static, str> {
+                $schema.into()
+            }
+        }
+    };
+}
+
+pub(crate) use as_text;
+
 macro_rules! checked {
     ($name:ident, $inner:ty) => {
         impl<'de> Deserialize<'de> for $name {

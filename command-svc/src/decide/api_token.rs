@@ -52,6 +52,7 @@ impl Decided for ApiToken {
                 }
             }
             None => {
+                check_caller(org, ctx)?;
                 self.owner_id = owner(given, org, ctx)?;
                 self.role = given.role.unwrap_or_else(|| ctx.role.min(role_of(org, self.owner_id, ctx)));
                 if self.role > ctx.role.min(role_of(org, self.owner_id, ctx)) {
@@ -96,6 +97,17 @@ fn owner(given: &NewApiToken, org: &OrgState, ctx: &Context) -> Result<schemas::
         },
         Some(id) => Err(Refusal::ReferenceUnknown { field: "user_id", id: id.into() }),
     }
+}
+
+/// Who was let in may have been deleted since, with all tokens but the one that this would make.
+fn check_caller(org: &OrgState, ctx: &Context) -> Result<(), Refusal> {
+    let token: Option<ApiTokenId> = ctx.credential.parse().ok();
+    let gone = match (token, ctx.user_id) {
+        (Some(token), _) => !org.api_tokens.contains_key(&token),
+        (None, Some(user)) => ctx.credential == "jwt" && !org.users.contains_key(&user),
+        (None, None) => false,
+    };
+    if gone { Err(Refusal::NotFound { kind: Kind::User, id: "of the caller".to_owned() }) } else { Ok(()) }
 }
 
 /// What a user may do at most.

@@ -76,7 +76,7 @@ impl Decided for ConfigTemplate {
 
 /// Refuses what is no setting of a device. Settings that hold variables are read when they have their values.
 fn check_settings(config: &Map<String, Value>) -> Result<(), Refusal> {
-    let config = canonical::<Device>(config);
+    let config = canonical::<Device>(config)?;
     let whole = |value: &Value| {
         let mut used = BTreeSet::new();
         names_in(value, &mut used) && used.is_empty()

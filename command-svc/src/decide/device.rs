@@ -24,6 +24,12 @@ const ERROR_CHARS_MAX: usize = 2_000;
 const AGENT_VERSION_CHARS_MAX: usize = 50;
 
 impl Decided for Device {
+    /// Who does not speak of the approval leaves it as it is.
+    fn complete(&mut self, given: &DeviceSettings, _: Option<&Self>, _: &OrgState, _: &Context) -> Result<(), Refusal> {
+        self.approved = given.approved.unwrap_or(self.approved);
+        Ok(())
+    }
+
     fn check(&self, before: Option<&Self>, org: &OrgState, ctx: &Context) -> Result<(), Refusal> {
         bounded("networks", self.networks.len(), NETWORKS_MAX)?;
         bounded("group_ids", self.group_ids.len(), GROUPS_MAX)?;
@@ -80,7 +86,7 @@ pub(super) fn enrol(org: &OrgState, enrolment: &Enrolment, ctx: &Context) -> Res
         interfaces: enrolment.interfaces.clone(),
         group_ids: key.auto_group_ids.clone(),
         networks: Vec::new(),
-        approved: !key.approval_required,
+        approved: None,
     };
     let stamp = Stamp { revision: org.revision + 1, at: ctx.now };
     let device = Device {
@@ -88,6 +94,7 @@ pub(super) fn enrol(org: &OrgState, enrolment: &Enrolment, ctx: &Context) -> Res
         agent_version: enrolment.agent_version.chars().take(AGENT_VERSION_CHARS_MAX).collect(),
         setup_key_id: key.id,
         ephemeral: key.ephemeral,
+        approved: !key.approval_required,
         ..Device::create(DeviceId::new(ctx.id(0)), settings, stamp)
     };
     let setup_key = SetupKey {

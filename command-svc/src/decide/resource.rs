@@ -117,7 +117,7 @@ pub(super) fn patch<T: Decided>(
 ) -> Result<Vec<Event>, Refusal> {
     let before = find::<T>(org, id, ctx)?;
     let mut written = serde_json::to_value(before.written()).unwrap_or_default();
-    merge(&mut written, &Value::Object(canonical::<T>(patch)));
+    merge(&mut written, &Value::Object(canonical::<T>(patch)?));
     let new: T::New = from_value(written)
         .map_err(|problem| Refusal::PatchInvalid { field: problem.field, cause: problem.message })?;
     replace::<T>(org, id, &new, ctx)
@@ -214,10 +214,18 @@ pub(super) fn find<'a, T: Decided>(org: &'a OrgState, id: T::Id, ctx: &Context) 
     found.ok_or_else(|| Refusal::NotFound { kind: T::KIND, id: id.to_string() })
 }
 
-/// The patch with each field under the name that is stored.
-pub(super) fn canonical<T: Resource>(patch: &Map<String, Value>) -> Map<String, Value> {
+/// The patch with each field under the name that is stored; a field under two of its names is refused.
+pub(super) fn canonical<T: Resource>(patch: &Map<String, Value>) -> Result<Map<String, Value>, Refusal> {
     let stored = |name: &str| T::aliases().iter().find(|(alias, _)| *alias == name).map(|(_, field)| *field);
-    patch.iter().map(|(name, value)| (stored(name).unwrap_or(name).to_owned(), value.clone())).collect()
+    let mut fields = Map::new();
+    for (name, value) in patch {
+        let field = stored(name).unwrap_or(name);
+        if fields.insert(field.to_owned(), value.clone()).is_some() {
+            let cause = format!("it is given twice, by that name and by another: {field}");
+            return Err(Refusal::PatchInvalid { field: Some(field.to_owned()), cause });
+        }
+    }
+    Ok(fields)
 }
 
 /// RFC 7396, section 2.

@@ -1,13 +1,11 @@
 //! Service objects: none contains itself.
 
-use std::collections::BTreeSet;
-
 use schemas::id::ServiceId;
 use schemas::service_object::{Service, ServiceEntry};
 use schemas::state::OrgState;
 
 use super::resource::Decided;
-use super::{Context, bounded};
+use super::{Context, bounded, contains_itself};
 use crate::refusal::Refusal;
 
 const ENTRIES_MAX: usize = 1_000;
@@ -15,19 +13,8 @@ const ENTRIES_MAX: usize = 1_000;
 impl Decided for Service {
     fn check(&self, _: Option<&Self>, org: &OrgState, _: &Context) -> Result<(), Refusal> {
         bounded("entries", self.entries.len(), ENTRIES_MAX)?;
-        let mut waiting = members(self);
-        let mut seen = BTreeSet::new();
-        while let Some(id) = waiting.pop() {
-            if id == self.id {
-                return Err(Refusal::Cycle { field: "entries" });
-            }
-            if seen.insert(id)
-                && let Some(member) = org.services.get(&id)
-            {
-                waiting.extend(members(member));
-            }
-        }
-        Ok(())
+        let inner = |id: ServiceId| org.services.get(&id).map(|inner| members(inner)).unwrap_or_default();
+        if contains_itself(self.id, members(self), inner) { Err(Refusal::Cycle { field: "entries" }) } else { Ok(()) }
     }
 }
 

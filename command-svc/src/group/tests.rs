@@ -258,3 +258,55 @@ fn a_plan_is_an_answer_without_an_event() {
     let refused = decide_group(&id, &made.after, &[plan(stale)], at(3), &secrets(), ids()).expect("decided");
     assert_eq!(refused.results[0].as_ref().map(|_| ()).map_err(Failure::reason), Err(Reason::RevisionMismatch));
 }
+
+#[test]
+fn whatever_is_accepted_is_read_back() {
+    let (id, org) = founded();
+    let mut deep = json!("${device_name}");
+    for _ in 0..123 {
+        deep = json!({"a": deep});
+    }
+    let commands = [
+        create(Kind::ConfigTemplate, json!({"name": "deep", "config": {"metadata": deep}})),
+        create(Kind::SetupKey, json!({"name": "far", "expires_at": "+262142-12-31T23:59:59Z"})),
+        create(Kind::SetupKey, json!({"name": "next", "expires_at": "9999-12-31T23:59:59-23:59"})),
+    ];
+    for command in commands {
+        let group = [submission(command, Options::default())];
+        let decided = decide_group(&id, &org, &group, at(2), &secrets(), ids()).expect("decided");
+        let Some((_, message)) = decided.commit else { panic!("{:?}", decided.results) };
+        let mut read = org.clone();
+        if let Err(broken) = read.follow(9, &message) {
+            panic!("{:?} is not read back: {broken}", group[0].command);
+        }
+    }
+}
+
+#[test]
+fn a_batch_stops_where_it_is_too_large() {
+    let (id, mut org) = founded();
+    let key = create(Kind::SetupKey, json!({"name": "k", "type": "reusable"}));
+    let decided = decide_group(&id, &org, &[submission(key, Options::default())], at(2), &secrets(), ids_from(1));
+    let decided = decided.expect("decided");
+    let key = secrets().derive(crate::secrets::SecretKind::SetupKey, &id, &done(&decided, 0).id);
+    let group = create(Kind::Group, json!({"name": "g"}));
+    let enrolments = (0..300).map(|n| {
+        let json = json!({"setup_key": key, "public_key": format!("U{n}"), "name": format!("d{n}")});
+        Command::EnrolDevice(serde_json::from_value(json).expect("reads"))
+    });
+    org = decided.after;
+    let all: Vec<_> = std::iter::once(group).chain(enrolments).map(|it| submission(it, Options::default())).collect();
+    let made = decide_group(&id, &org, &all, at(3), &secrets(), ids_from(2)).expect("decided");
+    let group: ResourceId = done(&made, 0).id.parse().expect("an id");
+    let devices: Vec<_> = made.after.state.devices.keys().copied().collect();
+    assert_eq!(devices.len(), 300);
+    let patch = |ids: &[_]| {
+        let patch = serde_json::from_value(json!({"device_ids": ids})).expect("a patch");
+        Command::Patch(group, patch)
+    };
+    // In and out: each command is 300 events.
+    let commands: Vec<_> = (0..200).map(|n| if n % 2 == 0 { patch(&devices) } else { patch(&[]) }).collect();
+    let decided = decide_batch(&made.after.state, &commands, &crate::decide::tests::ctx(4));
+    let Err(Refusal::BatchTooLarge { bytes, .. }) = decided else { panic!("{:?}", decided.map(|all| all.len())) };
+    assert!(bytes < 2 * COMMIT_BYTES_MAX, "{bytes} bytes were made");
+}

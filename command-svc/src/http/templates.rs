@@ -88,7 +88,8 @@ async fn change(app: &App, whole: &Call, planned: Planned, operation: OperationI
         Ok(Accepted::Would { events, answer, .. }) if events.is_empty() => {
             (result(DeviceStatus::Unchanged, None), answer.position)
         }
-        Ok(Accepted::Done(answer)) if answer.revision == revision => {
+        // What is remembered changed the device: an answer to what changed nothing is not.
+        Ok(Accepted::Done(answer)) if answer.revision == revision && !answer.replayed => {
             (result(DeviceStatus::Unchanged, None), answer.position)
         }
         Ok(Accepted::Done(answer) | Accepted::Would { answer, .. }) => {

@@ -49,6 +49,15 @@ pub(super) fn text(claims: &Map<String, Value>, claim: &str) -> Option<String> {
     fits.then(|| text.to_owned())
 }
 
+/// Whether the issuer does not say that it left the address unchecked. Some issuers write their truth values as text.
+pub(super) fn is_email_checked(claims: &Map<String, Value>) -> bool {
+    match claims.get("email_verified") {
+        None | Some(Value::Bool(true)) => true,
+        Some(Value::String(text)) => text.eq_ignore_ascii_case("true"),
+        Some(_) => false,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -71,6 +80,15 @@ mod tests {
         assert_eq!(role_of(json!({"role": ["nobody"]}), "role"), Ok(None));
         assert!(role_of(json!({"role": "emperor"}), "role").is_err());
         assert!(role_of(json!({"role": 7}), "role").is_err());
+    }
+
+    #[test]
+    fn an_address_that_was_not_checked_is_so_in_whatever_words() {
+        let checked = |value: Value| is_email_checked(json!({"email_verified": value}).as_object().unwrap());
+        assert!(is_email_checked(&Map::new()) && checked(json!(true)) && checked(json!("true")));
+        for bad in [json!(false), json!("false"), json!("False"), json!(0), json!(null), json!("")] {
+            assert!(!checked(bad.clone()), "{bad}");
+        }
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! What the document says of the parameters of lists.
 
+use serde_json::Value;
 use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 
-use super::{FieldsQuery, ListQuery};
+use super::{FieldsQuery, ListQuery, PER_PAGE_MAX};
 
 const FIELDS: &str = "Only these fields come back, with commas between them: id,name,metadata.team";
 const FILTER: &str = "Only items for which this expression holds: obj.enabled && \"web\" in obj.tags. \
@@ -15,29 +16,35 @@ const SORT: &str =
 
 impl utoipa::IntoParams for ListQuery {
     fn into_params(_place: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let most = Some(PER_PAGE_MAX);
         vec![
-            parameter("page", Type::Integer, "Which page, from 1"),
-            parameter("per_page", Type::Integer, "How many on a page, 1 to 100; also page_size. 50 if absent"),
-            parameter("limit", Type::Integer, "The newest so many, 1 to 100; not together with page"),
-            parameter("before_id", Type::String, "Only what is older than the one with this id, newest first"),
-            parameter("sort", Type::String, SORT),
-            parameter("filter", Type::String, FILTER),
-            parameter("fields", Type::String, FIELDS),
+            number("page", None, "Which page, from 1"),
+            number("per_page", most, "How many on a page; also page_size. 50 if absent"),
+            number("limit", most, "The newest so many; not together with page"),
+            text("before_id", None, "Only what is older than the one with this id, newest first"),
+            text("sort", Some("-revision"), SORT),
+            text("filter", Some("obj.revision > 1"), FILTER),
+            text("fields", Some("id,revision"), FIELDS),
         ]
     }
 }
 
 impl utoipa::IntoParams for FieldsQuery {
     fn into_params(_place: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
-        vec![parameter("fields", Type::String, FIELDS)]
+        vec![text("fields", Some("id,revision"), FIELDS)]
     }
 }
 
-fn parameter(name: &str, kind: Type, description: &str) -> Parameter {
-    ParameterBuilder::new()
-        .name(name)
-        .parameter_in(ParameterIn::Query)
-        .description(Some(description))
-        .schema(Some(ObjectBuilder::new().schema_type(kind)))
-        .build()
+fn number(name: &str, most: Option<usize>, description: &str) -> Parameter {
+    parameter(name, description, ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1)).maximum(most))
+}
+
+fn text(name: &str, example: Option<&str>, description: &str) -> Parameter {
+    let schema = ObjectBuilder::new().schema_type(Type::String).min_length(Some(1));
+    parameter(name, description, schema.examples(example.map(Value::from)))
+}
+
+fn parameter(name: &str, description: &str, schema: ObjectBuilder) -> Parameter {
+    let builder = ParameterBuilder::new().name(name).parameter_in(ParameterIn::Query);
+    builder.description(Some(description)).schema(Some(schema)).build()
 }

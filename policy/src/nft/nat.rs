@@ -45,9 +45,11 @@ pub(super) fn chains(script: &mut Script, layout: &Layout<'_>, first: &[String])
         }
         script.line(1, format_args!("chain {hook} {{"));
         script.line(2, format_args!("type nat hook {hook} priority {priority}; policy accept;"));
-        for statement in first.iter().filter(|_| hook == "postrouting").chain(&statements) {
-            script.line(2, statement);
+        if hook == "postrouting" {
+            // Who is behind the device and talks to the control plane is translated as ever.
+            first.iter().for_each(|statement| script.line(2, format_args!("fib saddr type local {statement}")));
         }
+        statements.iter().for_each(|statement| script.line(2, statement));
         script.line(1, "}");
     }
 }

@@ -71,6 +71,10 @@ impl World {
     }
 
     fn apply(&self, mode: Mode, rules: &[&str], nat: &[Value]) {
+        self.apply_with(mode, rules, nat, &Options::default());
+    }
+
+    fn apply_with(&self, mode: Mode, rules: &[&str], nat: &[Value], options: &Options) {
         let mut ruleset = generated::ruleset(rules);
         let read = |(number, given): (u64, &Value)| {
             let id = schemas::id::NatRuleId::new(schemas::id::Ulid::from_parts(number, 0));
@@ -81,7 +85,7 @@ impl World {
         };
         ruleset.nat = (0..).zip(nat).map(read).collect();
         ruleset.sets = vec![generated::set_of(1, vec!["10.7.2.0/24".parse().expect("a block")])];
-        self.router.nft(&nft::script(&ruleset, mode, &Options::default()));
+        self.router.nft(&nft::script(&ruleset, mode, options));
     }
 }
 
@@ -123,6 +127,21 @@ fn the_source_becomes_another() {
 
     world.apply(Mode::Shadow, &[], &[masquerade]);
     check(&world.inside, "10.7.1.2", 80, "nobody");
+}
+
+/// Only what the device itself says to the control plane stays as it is: who is behind it is no less behind it.
+#[test]
+fn who_is_behind_a_device_reaches_the_control_plane_as_everybody_else() {
+    let Some(world) = World::new() else { return };
+    let control = ["10.7.1.2:80", "[fd00:7:1::2]:80"].map(|at| at.parse().expect("an address"));
+    let options = Options { control: control.into(), ..Options::default() };
+    let nat = [json!({"type": "snat", "translate_to": "10.7.1.9"}), json!({"type": "masquerade"})];
+    world.apply_with(Mode::Enforce, &[], &nat, &options);
+    check(&world.inside, "10.7.1.2", 80, "10.7.1.9 80");
+    check(&world.inside, "fd00:7:1::2", 80, "fd00:7:1::1 80");
+    check(&world.router, "10.7.1.2", 80, "10.7.1.1 80");
+    check(&world.router, "10.7.1.2", 81, "10.7.1.9 81");
+    check(&world.router, "fd00:7:1::2", 80, "fd00:7:1::1 80");
 }
 
 #[test]

@@ -34,7 +34,7 @@ pub(super) struct View {
     pause: Pause,
     /// When the last commit came in that was not there at the start.
     active: Option<Instant>,
-    /// Whether the state was let go; the position and the end of the chain are kept.
+    /// Whether the state was let go; the position is kept.
     pub(super) is_resting: bool,
 }
 
@@ -73,8 +73,8 @@ impl View {
     }
 
     /// Takes back the state that was let go.
-    pub(super) fn wake(&mut self, state: OrgState) {
-        self.fold.state = state;
+    pub(super) fn wake(&mut self, fold: Fold) {
+        self.fold = fold;
         self.is_resting = false;
     }
 
@@ -83,8 +83,8 @@ impl View {
         self.active = Some(Instant::now());
     }
 
-    /// The state of an org as of a position, folded from its log.
-    pub(super) async fn state_at(bus: &Bus, org: &OrgId, position: u64) -> Result<OrgState, bus::Error> {
+    /// An org as of a position, folded from its log.
+    pub(super) async fn fold_at(bus: &Bus, org: &OrgId, position: u64) -> Result<Fold, bus::Error> {
         let mut fold = Fold::default();
         for message in bus.events().replay(org, 0).await?.iter().filter(|message| message.position <= position) {
             if let Err(undigested) = fold.follow(message, None) {
@@ -93,7 +93,7 @@ impl View {
                 break;
             }
         }
-        Ok(fold.state)
+        Ok(fold)
     }
 
     /// Whether the position still is where it was left.

@@ -14,4 +14,5 @@ mod hostile_batches;
 mod neighbours;
 mod parked;
 mod presence;
+mod resting;
 mod views;

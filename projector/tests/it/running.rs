@@ -22,9 +22,13 @@ impl Running {
     }
 
     pub(crate) async fn start_with(bus: &Bus, folder: &Path, key: &KeyPair) -> Self {
+        Self::start_as(bus, folder, key, Config::default()).await
+    }
+
+    pub(crate) async fn start_as(bus: &Bus, folder: &Path, key: &KeyPair, config: Config) -> Self {
         let store = Store::open(folder.to_str().unwrap()).unwrap();
         let signing_key = KeyPair::from_seed(&key.seed().unwrap()).unwrap();
-        let config = Config { flow_flush_ms: 50, flow_threads: 2, ..Config::default() };
+        let config = Config { flow_flush_ms: 50, flow_threads: 2, ..config };
         let projector = Projector::bind(config, Deps { bus: bus.clone(), store, signing_key }).await.unwrap();
         let stop = CancellationToken::new();
         Self { counts: projector.counts(), task: tokio::spawn(projector.run(stop.clone())), stop }

@@ -32,7 +32,7 @@ pub(super) fn at_parameter() -> Parameter {
         .name("at")
         .parameter_in(ParameterIn::Query)
         .description(Some(description))
-        .schema(Some(ObjectBuilder::new().schema_type(Type::String)))
+        .schema(Some(ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).examples(["1"])))
         .build()
 }
 

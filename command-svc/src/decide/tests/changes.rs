@@ -25,6 +25,9 @@ fn a_patch_changes_what_it_names_and_null_is_the_default() {
     assert_eq!(field(json!({"colour": 1})).as_deref(), Some("colour"));
     assert_eq!(field(json!({"name": null})).as_deref(), Some("name"));
     assert_eq!(field(json!({"schedule": {"from": "25:00"}})).as_deref(), Some("schedule.from"));
+    // Which of two is meant, nobody knows.
+    assert_eq!(field(json!({"port": "80", "ports": ["443"]})).as_deref(), Some("ports"));
+    assert_eq!(field(json!({"source": "10.0.0.1", "sources": null})).as_deref(), Some("sources"));
     // What Netkeep sets, nobody writes.
     for kept in ["id", "revision", "number", "order", "created_at"] {
         assert_eq!(field(json!({kept: 1})).as_deref(), Some(kept));

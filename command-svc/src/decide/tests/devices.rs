@@ -56,7 +56,22 @@ fn a_device_is_what_its_key_makes_it() {
 
     let approve = patch(at::<DeviceId>(3), json!({"approved": true}));
     check(then(&start, approve.clone()), Ok(&["device.updated"]));
-    check(then(&then(&start, approve.clone()), approve), Ok(&[]));
+    check(then(&then(&start, approve.clone()), approve.clone()), Ok(&[]));
+    // Nobody approves a device without saying so, nor takes that back.
+    let settings = |settings| replace(at::<DeviceId>(3), settings);
+    let approved = |commands: &[Command]| {
+        let (org, events) = run(commands);
+        events.expect("accepted");
+        org.devices.get(&at(3)).map(|device| device.approved)
+    };
+    assert_eq!(approved(&then(&start, settings(json!({"name": "e", "location": "roof"})))), Some(false));
+    assert_eq!(approved(&then(&start, patch(at::<DeviceId>(3), json!({"approved": null})))), Some(false));
+    assert_eq!(approved(&then(&start, patch(at::<DeviceId>(3), json!({"name": "f"})))), Some(false));
+    assert_eq!(approved(&then(&start, settings(json!({"name": "e", "approved": true})))), Some(true));
+    let start = then(&start, approve);
+    assert_eq!(approved(&then(&start, settings(json!({"name": "e", "location": "roof"})))), Some(true));
+    assert_eq!(approved(&then(&start, settings(json!({"name": "e", "approved": false})))), Some(false));
+    let start = &start[..3];
     // What its devices are put into is in use by the key.
     let users = vec![at::<SetupKeyId>(2).to_string()];
     let in_use = Refusal::InUse { kind: Kind::Group, name: "g".to_owned(), users };

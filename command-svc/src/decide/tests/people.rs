@@ -39,6 +39,25 @@ fn a_token_does_no_more_than_who_makes_it() {
 }
 
 #[test]
+fn nobody_leaves_a_token_behind() {
+    let service = user(json!({"kind": "service"}));
+    let owned = token(json!({"user_id": at::<UserId>(1), "scopes": [{"verbs": ["read"]}]}));
+    let (org, _) = run(&[service.clone(), owned.clone()]);
+    let make = |org: &OrgState, credential: String| {
+        let ctx = Context { credential, user_id: Some(at(1)), ..ctx(9) };
+        let new = token(json!({"name": "b", "scopes": [{"verbs": ["read"]}]}));
+        decide(org, &new, &ctx).map(|events| events.len())
+    };
+    let with_token = at::<ApiTokenId>(2).to_string();
+    assert_eq!(make(&org, with_token.clone()), Ok(1));
+    assert_eq!(make(&org, "jwt".to_owned()), Ok(1));
+    let (org, _) = run(&[service, owned, delete(at::<UserId>(1))]);
+    let gone = || Err(Refusal::NotFound { kind: Kind::User, id: "of the caller".to_owned() });
+    assert_eq!(make(&org, with_token), gone());
+    assert_eq!(make(&org, "jwt".to_owned()), gone());
+}
+
+#[test]
 fn a_token_does_not_shed_its_scopes() {
     let scopes = json!([{"verbs": ["read"], "kinds": ["rule"]}]);
     let (org, _) = run(&[token(json!({"scopes": scopes}))]);
