@@ -32,6 +32,7 @@ demo:
 test:
 	@infra/get-tools.sh test
 	@infra/get-esdb-client.sh
+	@infra/get-test-clients.sh
 	@echo '==> checking the formatting'
 	@cargo fmt --all --check
 	@echo '==> linting'

@@ -152,6 +152,9 @@ impl Reader {
     }
 }
 
+/// Messages that are asked for at once. The server hangs up on who has too many bytes waiting, and a commit may be large.
+const MESSAGES_UNDER_WAY_MAX: i64 = 64;
+
 /// Opens an ordered reader of a stream after a position. A bucket keeps one message a key, so that what is after a
 /// position is also the last of each key that changed.
 pub(crate) async fn open(bus: &Bus, stream: &str, filter: &str, after: u64) -> Result<Ordered, Error> {
@@ -159,7 +162,12 @@ pub(crate) async fn open(bus: &Bus, stream: &str, filter: &str, after: u64) -> R
         0 => DeliverPolicy::All,
         after => DeliverPolicy::ByStartSequence { start_sequence: after + 1 },
     };
-    let config = OrderedConfig { filter_subject: filter.to_owned(), deliver_policy, ..OrderedConfig::default() };
+    let config = OrderedConfig {
+        filter_subject: filter.to_owned(),
+        deliver_policy,
+        max_batch: MESSAGES_UNDER_WAY_MAX,
+        ..OrderedConfig::default()
+    };
     let stream = bus.jetstream.get_stream_no_info(stream).await.during("open a log")?;
     let consumer = stream.create_consumer(config).await.during("open a log")?;
     consumer.messages().await.during("open a log")

@@ -146,7 +146,7 @@ impl Actor {
     }
 
     async fn load(&self) -> Result<Org, Failure> {
-        let mut org = Org::default();
+        let mut org = Org::read_at(now());
         self.catch_up(&mut org, None).await?;
         Ok(org)
     }

@@ -25,7 +25,7 @@ mod batch;
 
 use std::sync::Arc;
 
-use chrono::{DateTime, Duration, Utc};
+use chrono::{DateTime, Datelike, Duration, Utc};
 use schemas::access::{Role, Scope};
 use schemas::command::Command;
 use schemas::event::Event;
@@ -41,6 +41,9 @@ pub(crate) use resource::merge;
 
 use crate::refusal::Refusal;
 use crate::secrets::{NewSecret, SecretKind, Secrets, kept};
+
+/// Tags of one resource.
+const TAGS_MAX: usize = 50;
 
 /// What a decision needs to know beside the org and the command.
 #[derive(Debug, Clone)]
@@ -76,13 +79,25 @@ impl Context {
             (at, None) => at,
             (None, Some(seconds)) => self.now.checked_add_signed(Duration::seconds(i64::from(seconds))),
         };
-        if expiry.is_some_and(|at| at <= self.now) { Err(Refusal::ExpiryInPast) } else { Ok(expiry) }
+        self.check_expiry(expiry, None).map(|()| expiry)
     }
 
     /// Whether an expiry may be set: one that is set already may have passed.
     fn check_expiry(&self, at: Option<DateTime<Utc>>, before: Option<DateTime<Utc>>) -> Result<(), Refusal> {
-        if at != before && at.is_some_and(|at| at <= self.now) { Err(Refusal::ExpiryInPast) } else { Ok(()) }
+        match at.filter(|_| at != before) {
+            Some(at) if at <= self.now => Err(Refusal::ExpiryInPast),
+            Some(at) => check_time("expires_at", at),
+            None => Ok(()),
+        }
     }
+}
+
+/// Refuses times that RFC 3339 cannot write: who reads them back would fail.
+fn check_time(field: &'static str, at: DateTime<Utc>) -> Result<(), Refusal> {
+    if (0..=9_999).contains(&at.year()) {
+        return Ok(());
+    }
+    Err(Refusal::Invalid { field, cause: "a time is in the years up to 9999".to_owned() })
 }
 
 /// Decides one command. The events that it accepts are numbered from the org's next revision on.

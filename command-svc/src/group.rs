@@ -31,6 +31,8 @@ pub struct Decided {
 
 /// Commits stay well below the largest message that the bus takes.
 pub const COMMIT_BYTES_MAX: usize = 2 << 20;
+/// One event may be larger, if it comes alone: a new order of 100,000 rules is one. The bus takes 8 MiB.
+pub const EVENT_BYTES_MAX: usize = 7 << 20;
 
 /// Decides a group at a time. `ulids` gives random ids.
 pub fn decide_group(
@@ -107,15 +109,16 @@ fn decide_one(
     }
     // Taken back if it was only a trial, or too much for one commit.
     let as_it_was = (options.dry_run || events.len() > 1).then(|| org.clone());
+    let bytes_max = if events.len() > 1 { COMMIT_BYTES_MAX } else { EVENT_BYTES_MAX };
     let (mut recorded, mut stored, mut bytes) = (Vec::new(), Vec::new(), 0);
     let mut answer: Option<Answer> = None;
     for (index, event) in events {
         let event = record(org, submission, ctx, event, index, ulids());
         let Some(raw) = raw(&event) else { continue };
         bytes += raw.get().len();
-        if bytes > COMMIT_BYTES_MAX {
+        if bytes > bytes_max {
             *org = as_it_was.unwrap_or_else(|| org.clone());
-            return Err(Refusal::BatchTooLarge { bytes, max: COMMIT_BYTES_MAX });
+            return Err(Refusal::BatchTooLarge { bytes, max: bytes_max });
         }
         org.apply_stored(&event, raw.get());
         match &mut answer {

@@ -24,6 +24,8 @@ pub struct Org {
     answers_by_time: OrdSet<(DateTime<Utc>, String)>,
     /// Keys of answers whose commit is not appended yet.
     answers_pending: Vec<String>,
+    /// What happened before is too old to be remembered.
+    begin: Option<DateTime<Utc>>,
 }
 
 /// A command that came with an `Idempotency-Key`.
@@ -34,6 +36,11 @@ pub struct Remembered {
 }
 
 impl Org {
+    /// An org whose log is about to be read: what would be forgotten by `now` is not remembered at all.
+    pub fn read_at(now: DateTime<Utc>) -> Self {
+        Self { begin: now.checked_sub_signed(REMEMBERED), ..Self::default() }
+    }
+
     /// Adds a commit of the log.
     pub fn follow(&mut self, position: u64, message: &[u8]) -> Result<Commit, BrokenChain> {
         let commit = Commit::parse(message)?;
@@ -68,6 +75,9 @@ impl Org {
         // As it was when the command was decided: a key that was free again then is so here too.
         self.forget(meta.time);
         let Some(command_hash) = &meta.commandhash else { return };
+        if self.begin.is_some_and(|begin| meta.time < begin) {
+            return;
+        }
         let key = memory_key(&meta.actor, &meta.commandid);
         if let Some(known) = self.answers.get_mut(&key) {
             let Remembered { command_hash, answer } = Remembered::clone(known);

@@ -188,6 +188,11 @@ impl Gate {
         Ok(caller(user.user_id.to_string(), Some(user.user_id), role, org))
     }
 
+    /// What to answer to credentials that came in a body and do not hold. Too many of them from one address are told so.
+    pub fn refused(&self, parts: &Parts, problem: Problem) -> Problem {
+        self.refuse(self.source_ip(parts), problem)
+    }
+
     /// Counts credentials that do not hold. Good ones are let in however many bad ones came from the same address:
     /// behind one proxy are many.
     fn refuse(&self, source_ip: IpAddr, problem: Problem) -> Problem {
@@ -279,6 +284,17 @@ mod tests {
         assert_eq!(source("10.0.0.1", &["1.1.1.1, 198.51.100.7, 10.0.0.2"]), "198.51.100.7");
         assert_eq!(source("10.0.0.1", &["1.1.1.1", "198.51.100.7"]), "198.51.100.7");
         assert_eq!(source("10.0.0.1", &["1.1.1.1, nonsense"]), "10.0.0.1");
+    }
+
+    #[test]
+    fn who_guesses_in_bodies_is_counted() {
+        let config = GateConfig { limits: vec!["auth.per_minute=2".to_owned()], ..GateConfig::default() };
+        let gate = Gate::new(Keyring::default(), None, &config).unwrap();
+        let guess = |peer: &str, reason| gate.refused(&parts(peer, &[]), Problem::new(reason, "no")).reason;
+        assert_eq!(guess("192.0.2.1", Reason::BodyInvalid), Reason::BodyInvalid);
+        let answers = [0; 3].map(|_| guess("192.0.2.1", Reason::SetupKeyUnknown));
+        assert_eq!(answers, [Reason::SetupKeyUnknown, Reason::SetupKeyUnknown, Reason::TooManyFailedAttempts]);
+        assert_eq!(guess("192.0.2.2", Reason::SetupKeyUnknown), Reason::SetupKeyUnknown);
     }
 
     #[test]

@@ -26,6 +26,8 @@ const STOP_DEADLINE: Duration = Duration::from_secs(20);
 const RESTART_PAUSE: Duration = Duration::from_secs(1);
 /// One commit or flow batch; the streams' own limits are lower.
 const MESSAGE_BYTES_MAX: u32 = 8 << 20;
+/// What may wait for one connection before the server hangs up: several readers of large commits share it.
+const PENDING_BYTES_MAX: u32 = 512 << 20;
 
 /// A nats-server with its own data folder and configuration.
 pub(crate) struct NatsServer {
@@ -165,6 +167,7 @@ pub(crate) fn configuration(data: &Path, listen: SocketAddr, keys: &InstanceKeys
 server_name: netkeep
 listen: "{listen}"
 max_payload: {MESSAGE_BYTES_MAX}
+max_pending: {PENDING_BYTES_MAX}
 jetstream {{
   store_dir: {data:?}
   # Acknowledged means on disk.

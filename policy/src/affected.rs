@@ -110,6 +110,9 @@ impl Affected {
         let (mut seen, mut waiting) = (BTreeSet::from([id]), vec![id]);
         while let Some(id) = waiting.pop() {
             for user in state.users_of(&Reference::Resource(id)) {
+                if self.all {
+                    return;
+                }
                 if matches!(user, ResourceId::Address(_) | ResourceId::Service(_)) {
                     waiting.extend(seen.insert(user).then_some(user));
                 } else {

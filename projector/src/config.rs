@@ -51,7 +51,13 @@ pub struct Config {
     pub orgs_awake_max: u32,
 
     /// How long nobody writes to an org before it may leave memory, in seconds.
-    #[arg(long, env = "NETKEEP_PROJECTOR_IDLE_S", default_value_t = 600)]
+    #[arg(
+        id = "projector_idle_s",
+        long = "projector-idle-s",
+        value_name = "SECONDS",
+        env = "NETKEEP_PROJECTOR_IDLE_S",
+        default_value_t = 600
+    )]
     pub org_idle_s: u32,
 }
 

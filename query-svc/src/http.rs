@@ -15,6 +15,7 @@ mod system;
 mod next_page;
 mod fields;
 
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,9 +34,11 @@ use crate::view::past::Folds;
 
 pub(crate) use fields::ListFields;
 
-/// What the handlers work with.
+/// What the handlers work with. Cloned for each request, so it is one pointer.
 #[derive(Clone)]
-pub(crate) struct App {
+pub(crate) struct App(Arc<Parts>);
+
+pub(crate) struct Parts {
     pub(crate) gate: Gate,
     pub(crate) views: Arc<Views>,
     pub(crate) engine: Arc<Engine>,
@@ -44,6 +47,20 @@ pub(crate) struct App {
     pub(crate) fields: Arc<ListFields>,
     pub(crate) folds: Arc<Folds>,
     pub(crate) aside: Arc<Aside>,
+}
+
+impl App {
+    pub(crate) fn new(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+}
+
+impl Deref for App {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
 }
 
 impl FromRef<App> for Gate {

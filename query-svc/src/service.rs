@@ -12,7 +12,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::config::Config;
 use crate::error::Error;
-use crate::http::{self, App, ListFields};
+use crate::http::{self, App, ListFields, Parts};
 use crate::sql::Engine;
 use crate::view::Views;
 use crate::view::aside::Aside;
@@ -44,7 +44,7 @@ impl QuerySvc {
         let engine = Arc::new(Engine::new(config.limits(), &store_dir)?);
         let aside = Arc::new(Aside::new(people, uses));
         let views = Arc::new(Views::new(bus, config.sql_queries_max));
-        let app = App {
+        let app = App::new(Parts {
             gate,
             views,
             engine,
@@ -53,7 +53,7 @@ impl QuerySvc {
             fields: Arc::new(ListFields::new()),
             folds: Arc::default(),
             aside,
-        };
+        });
         Ok(Self { app, idle: config.org_idle() })
     }
 

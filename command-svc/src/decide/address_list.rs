@@ -11,7 +11,7 @@ use schemas::id::AddressListId;
 use schemas::state::OrgState;
 
 use super::resource::{Decided, find};
-use super::{Context, bounded};
+use super::{Context, TAGS_MAX, bounded, check_time};
 use crate::refusal::Refusal;
 
 /// Entries that one command may change: its event fits in a commit.
@@ -19,7 +19,11 @@ pub(crate) const CHANGES_MAX: usize = 5_000;
 /// What the entries that come may take in the event of one part of a replacement.
 const PART_BYTES_MAX: usize = 1 << 20;
 
-impl Decided for AddressList {}
+impl Decided for AddressList {
+    fn check(&self, _: Option<&Self>, _: &OrgState, _: &Context) -> Result<(), Refusal> {
+        bounded("tags", self.tags.len(), TAGS_MAX)
+    }
+}
 
 /// Removes and adds entries. What is so already is not part of the event.
 pub(super) fn change_entries(
@@ -37,6 +41,7 @@ pub(super) fn change_entries(
         if entry.is_expired(ctx.now) {
             return Err(Refusal::ExpiryInPast);
         }
+        entry.expires_at.map_or(Ok(()), |at| check_time("add", at))?;
         added.insert(entry.address, entry.clone());
     }
     let goes = |address: &&Span| holds(address).is_some() && !added.contains_key(*address);
@@ -62,6 +67,7 @@ pub(super) fn replace_entries(
     find::<AddressList>(org, id, ctx)?;
     let wanted = sorted(wanted);
     bounded("entries", wanted.len(), ENTRIES_MAX)?;
+    wanted.iter().filter_map(|entry| entry.expires_at).try_for_each(|at| check_time("entries", at))?;
     let none = OrdMap::new();
     let held = org.list_entries.get(&id).unwrap_or(&none);
 

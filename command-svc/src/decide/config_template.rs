@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::resource::{Decided, canonical, find, merge};
-use super::{Context, bounded};
+use super::{Context, TAGS_MAX, bounded};
 use crate::refusal::Refusal;
 
 const CONFIG_BYTES_MAX: usize = 65_536;
@@ -43,6 +43,7 @@ pub(crate) struct Planned {
 
 impl Decided for ConfigTemplate {
     fn check(&self, _: Option<&Self>, _: &OrgState, _: &Context) -> Result<(), Refusal> {
+        bounded("tags", self.tags.len(), TAGS_MAX)?;
         bounded("variables", self.variables.len(), VARIABLES_MAX)?;
         let text = serde_json::to_string(&self.config).unwrap_or_default();
         bounded("config", text.len(), CONFIG_BYTES_MAX)?;

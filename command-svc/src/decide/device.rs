@@ -13,7 +13,7 @@ use schemas::state::OrgState;
 use schemas::text::{Description, Metadata, Name};
 
 use super::resource::Decided;
-use super::{Context, bounded};
+use super::{Context, TAGS_MAX, bounded};
 use crate::refusal::Refusal;
 
 const INTERFACES_MAX: usize = 256;
@@ -31,6 +31,7 @@ impl Decided for Device {
     }
 
     fn check(&self, before: Option<&Self>, org: &OrgState, ctx: &Context) -> Result<(), Refusal> {
+        bounded("tags", self.tags.len(), TAGS_MAX)?;
         bounded("networks", self.networks.len(), NETWORKS_MAX)?;
         bounded("group_ids", self.group_ids.len(), GROUPS_MAX)?;
         check_moves(before.map_or(&[], |before| &before.group_ids), &self.group_ids, ctx)?;
@@ -116,7 +117,7 @@ pub(super) fn report(org: &OrgState, id: DeviceId, report: &Report) -> Result<Ve
     let found = org.devices.get(&id);
     let device = found.ok_or_else(|| Refusal::NotFound { kind: Kind::Device, id: id.to_string() })?;
     let is_digest = report.hash.len() == 64 && report.hash.bytes().all(|byte| byte.is_ascii_hexdigit());
-    if !is_digest || report.revision > org.revision {
+    if !is_digest || report.revision > org.revision || super::check_time("at", report.at).is_err() {
         return Err(Refusal::ReportInvalid);
     }
     let (error, reverted) = match &report.outcome {

@@ -10,7 +10,7 @@ use schemas::nameserver_group::{NAMESERVERS_MAX, NameserverGroup};
 use schemas::state::OrgState;
 
 use super::resource::{Decided, only_of};
-use super::{Context, bounded};
+use super::{Context, TAGS_MAX, bounded};
 use crate::refusal::Refusal;
 
 const LIST_MAX: usize = 1_000;
@@ -25,6 +25,7 @@ impl Decided for NameserverGroup {
     }
 
     fn check(&self, _: Option<&Self>, _: &OrgState, _: &Context) -> Result<(), Refusal> {
+        bounded("tags", self.tags.len(), TAGS_MAX)?;
         bounded("nameservers", self.nameservers.len(), NAMESERVERS_MAX)?;
         bounded("domains", self.domains.len(), LIST_MAX)?;
         bounded("group_ids", self.group_ids.len(), LIST_MAX)?;
@@ -48,6 +49,7 @@ impl Decided for DnsRecord {
     }
 
     fn check(&self, _: Option<&Self>, _: &OrgState, _: &Context) -> Result<(), Refusal> {
+        bounded("tags", self.tags.len(), TAGS_MAX)?;
         bounded("group_ids", self.group_ids.as_ref().map_or(0, Vec::len), LIST_MAX)?;
         if !(1..=TTL_MAX).contains(&self.ttl) {
             return invalid("ttl", "a record lives 1 to 604800 seconds");
@@ -67,6 +69,7 @@ impl Decided for DnsList {
     }
 
     fn check(&self, _: Option<&Self>, _: &OrgState, _: &Context) -> Result<(), Refusal> {
+        bounded("tags", self.tags.len(), TAGS_MAX)?;
         bounded("domains", self.domains.len(), DOMAINS_MAX)?;
         bounded("group_ids", self.group_ids.as_ref().map_or(0, Vec::len), LIST_MAX)
     }

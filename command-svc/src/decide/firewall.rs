@@ -5,7 +5,7 @@ use schemas::id::GroupId;
 use schemas::state::OrgState;
 
 use super::resource::{Decided, only_of};
-use super::{Context, bounded};
+use super::{Context, TAGS_MAX, bounded};
 use crate::refusal::Refusal;
 
 const LISTS_MAX: usize = 100;
@@ -23,6 +23,7 @@ impl Decided for Firewall {
     }
 
     fn check(&self, _: Option<&Self>, _: &OrgState, _: &Context) -> Result<(), Refusal> {
+        bounded("tags", self.tags.len(), TAGS_MAX)?;
         bounded("allow_lists", self.allow_lists.len(), LISTS_MAX)?;
         bounded("deny_lists", self.deny_lists.len(), LISTS_MAX)?;
         bounded("group_ids", self.group_ids.len(), LISTS_MAX)

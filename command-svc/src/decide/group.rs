@@ -11,13 +11,17 @@ use schemas::state::OrgState;
 
 use super::device::GROUPS_MAX;
 use super::resource::{Also, Decided};
-use super::{Context, bounded};
+use super::{Context, TAGS_MAX, bounded};
 use crate::refusal::Refusal;
 
 /// Devices that one command may put into a group or take out of it.
 const MOVED_MAX: usize = 1_000;
 
 impl Decided for Group {
+    fn check(&self, _: Option<&Self>, _: &OrgState, _: &Context) -> Result<(), Refusal> {
+        bounded("tags", self.tags.len(), TAGS_MAX)
+    }
+
     fn complete(&mut self, given: &NewGroup, _: Option<&Self>, org: &OrgState, ctx: &Context) -> Result<(), Refusal> {
         let Some(ids) = &given.device_ids else { return Ok(()) };
         let there = |id: &&DeviceId| org.devices.get(id).is_some_and(|device| device.is_there(ctx));

@@ -8,7 +8,7 @@ use schemas::service::Protocol;
 use schemas::state::OrgState;
 
 use super::resource::{Decided, only_of};
-use super::{Context, bounded};
+use super::{Context, TAGS_MAX, bounded};
 use crate::refusal::Refusal;
 
 const LIST_MAX: usize = 1_000;
@@ -19,6 +19,7 @@ impl Decided for NatRule {
     }
 
     fn check(&self, _: Option<&Self>, _: &OrgState, _: &Context) -> Result<(), Refusal> {
+        bounded("tags", self.tags.len(), TAGS_MAX)?;
         bounded("destination_ports", self.destination_ports.len(), LIST_MAX)?;
         bounded("group_ids", self.group_ids.as_ref().map_or(0, Vec::len), LIST_MAX)?;
         if !self.destination_ports.is_empty() && !self.protocol.has_ports() {

@@ -5,7 +5,7 @@ use schemas::policy::{NewPolicy, Policy};
 use schemas::state::OrgState;
 
 use super::resource::{Decided, only_of};
-use super::{Context, bounded};
+use super::{Context, TAGS_MAX, bounded};
 use crate::refusal::Refusal;
 
 const RULES_MAX: usize = 100;
@@ -35,6 +35,7 @@ impl Decided for Policy {
     }
 
     fn check(&self, _: Option<&Self>, _: &OrgState, _: &Context) -> Result<(), Refusal> {
+        bounded("tags", self.tags.len(), TAGS_MAX)?;
         if self.rules.is_empty() {
             return Err(Refusal::ListEmpty("rules"));
         }

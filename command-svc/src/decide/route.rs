@@ -5,7 +5,7 @@ use schemas::route::{METRIC_MAX, Route};
 use schemas::state::OrgState;
 
 use super::resource::{Decided, only_of};
-use super::{Context, bounded};
+use super::{Context, TAGS_MAX, bounded};
 use crate::refusal::Refusal;
 
 const GROUPS_MAX: usize = 100;
@@ -19,6 +19,7 @@ impl Decided for Route {
 
     fn check(&self, _: Option<&Self>, _: &OrgState, _: &Context) -> Result<(), Refusal> {
         let invalid = |field, cause: &str| Err(Refusal::Invalid { field, cause: cause.to_owned() });
+        bounded("tags", self.tags.len(), TAGS_MAX)?;
         bounded("group_ids", self.group_ids.len(), GROUPS_MAX)?;
         if !(1..=METRIC_MAX).contains(&self.metric) {
             return invalid("metric", "a metric is 1 to 9999");

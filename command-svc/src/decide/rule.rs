@@ -10,12 +10,11 @@ use schemas::service::Protocol;
 use schemas::state::OrgState;
 
 use super::resource::{Decided, only_of};
-use super::{Context, bounded};
+use super::{Context, TAGS_MAX, bounded};
 use crate::refusal::Refusal;
 
 /// Sources, destinations or ports of one rule.
 pub(super) const LIST_MAX: usize = 1_000;
-const TAGS_MAX: usize = 50;
 
 impl Decided for Rule {
     /// A new rule goes after the last one.

@@ -2,6 +2,7 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use gate::{Caller, Path, Problem, ProblemBody, Write, WriteOptions};
 use schemas::access::{Role, Verb};
@@ -41,7 +42,12 @@ async fn approve(
 /// Enrols a device. The setup key in the body is the credential; the same key pair gets the same device.
 #[utoipa::path(post, path = "/devices/enroll", operation_id = "enrol_device", tag = "devices", request_body = Enrolment, security(()), responses(
     (status = 201, body = Enrolled), (status = "default", body = ProblemBody)))]
-async fn enrol(State(app): State<App>, enrolment: Write<Enrolment>) -> Result<Response, Problem> {
+async fn enrol(State(app): State<App>, parts: Parts, enrolment: Write<Enrolment>) -> Result<Response, Problem> {
+    let gate = app.gate.clone();
+    take_in(app, enrolment).await.map_err(|problem| gate.refused(&parts, problem))
+}
+
+async fn take_in(app: App, enrolment: Write<Enrolment>) -> Result<Response, Problem> {
     let Write { options: write, body } = enrolment;
     let known = app.keyring.find(&CredentialKey::Secret(SecretHash::of(&body.setup_key)));
     let Some(Credential::SetupKey { org, id }) = known else {

@@ -172,8 +172,11 @@ impl Written {
             Self::Whole(written) => Ok(written.clone()),
             Self::Patch(patch) => {
                 let mut patch = patch.clone();
-                if let Some(blocked) = patch.remove("is_blocked") {
-                    patch.insert("blocked".to_owned(), blocked);
+                if let Some(blocked) = patch.remove("is_blocked")
+                    && patch.insert("blocked".to_owned(), blocked).is_some()
+                {
+                    let message = "it is given twice, by that name and by another: blocked";
+                    return Err(Problem::new(Reason::BodyInvalid, message).field("blocked"));
                 }
                 let mut fields = serde_json::to_value(before).map_err(Problem::internal)?;
                 merge(&mut fields, &Value::Object(patch));

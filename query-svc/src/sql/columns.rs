@@ -143,6 +143,11 @@ impl Column {
         {
             *value = Value::String(value.to_string());
         }
+        // Times with a sign before the year are no times to Arrow, and one of them would cost the whole table.
+        let signed = |value: &Value| value.as_str().is_some_and(|text| text.starts_with(['+', '-']));
+        if self.holds == Holds::Time && row.get(&self.name).is_some_and(signed) {
+            row.remove(&self.name);
+        }
     }
 }
 
@@ -157,6 +162,16 @@ mod tests {
 
     fn holds(columns: &[Column], name: &str) -> Option<Holds> {
         columns.iter().find(|column| column.name == name).map(|column| column.holds)
+    }
+
+    #[test]
+    fn a_time_beyond_arrow_is_absent() {
+        let left = |at: &str| {
+            let mut row = Map::from_iter([("at".to_owned(), Value::from(at))]);
+            Column::new("at", Holds::Time).fit(&mut row);
+            row.len()
+        };
+        assert_eq!((left("2026-11-22T00:00:00Z"), left("+10000-01-01T00:00:00Z")), (1, 0));
     }
 
     #[test]

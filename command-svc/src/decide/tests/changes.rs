@@ -132,3 +132,45 @@ fn an_id_of_one_kind_finds_nothing_of_another() {
     check([create_rule("a"), delete(at::<ZoneId>(1))], Err(not_found(at::<ZoneId>(1))));
     check([create_rule("a"), delete(at::<ZonePolicyId>(1))], Err(not_found(at::<ZonePolicyId>(1))));
 }
+
+#[test]
+fn a_time_is_one_that_rfc_3339_can_write() {
+    let rule = |at: &str| create(Kind::Rule, with(rule("a"), json!({"expires_at": at})));
+    let key = |at: &str| setup_key(json!({"expires_at": at}));
+    let token = |at: &str| create(Kind::ApiToken, json!({"name": "t", "expires_at": at}));
+    for make in [&rule as &dyn Fn(&str) -> Command, &key, &token] {
+        assert!(run(&[make("9999-12-31T23:59:59Z")]).1.is_ok());
+        for far in ["9999-12-31T23:59:59-23:59", "+262142-12-31T23:59:59Z"] {
+            assert_eq!(refused(&[make(far)]), ("VALUE_INVALID".to_owned(), "expires_at".to_owned()), "{far}");
+        }
+    }
+    let list = create(Kind::AddressList, json!({"name": "l"}));
+    let entries = json!([{"address": "192.0.2.1", "expires_at": "+262142-12-31T23:59:59Z"}]);
+    let add = Command::ChangeEntries(at(1), read(json!({"add": entries})));
+    assert_eq!(refused(&[list.clone(), add]).1, "add");
+    let replace = Command::ReplaceEntries(at(1), read(entries));
+    assert_eq!(refused(&[list, replace]).1, "entries");
+}
+
+#[test]
+fn whatever_has_tags_has_not_too_many() {
+    for (kind, json) in [
+        (Kind::Group, json!({"name": "a"})),
+        (Kind::Address, json!({"name": "a", "entries": ["192.0.2.1"]})),
+        (Kind::Service, json!({"name": "a", "entries": ["icmp"]})),
+        (Kind::AddressList, json!({"name": "a"})),
+        (Kind::Firewall, json!({"name": "a"})),
+        (Kind::Rule, rule("a")),
+        (Kind::ConfigTemplate, json!({"name": "a", "config": {}})),
+        (Kind::Route, json!({"name": "a", "network": "10.9.0.0/16", "gateway": "10.0.0.1"})),
+        (Kind::NatRule, json!({"name": "a", "type": "masquerade", "zone": "WAN"})),
+        (Kind::DnsList, json!({"name": "a", "action": "block"})),
+        (Kind::DnsRecord, json!({"name": "nas.example.com", "type": "A", "content": "192.0.2.1"})),
+        (Kind::NameserverGroup, json!({"name": "a", "nameservers": [{"ip": "9.9.9.9"}], "primary": true})),
+    ] {
+        let tags = |count: usize| json!({"tags": (0..count).map(|n| format!("t{n}")).collect::<Vec<_>>()});
+        let tagged = |count| create(kind, with(json.clone(), tags(count)));
+        assert_eq!(refused(&[tagged(51)]).1, "tags", "{kind}");
+        assert!(run(&[tagged(50)]).1.is_ok(), "{kind}");
+    }
+}

@@ -75,7 +75,7 @@ fn a_device_is_what_its_key_makes_it() {
     // What its devices are put into is in use by the key.
     let users = vec![at::<SetupKeyId>(2).to_string()];
     let in_use = Refusal::InUse { kind: Kind::Group, name: "g".to_owned(), users };
-    check(then(&start, delete(id)), Err(in_use));
+    check(then(start, delete(id)), Err(in_use));
     let unknown = Refusal::ReferenceUnknown { field: "auto_group_ids", id: at::<GroupId>(9).into() };
     check([setup_key(json!({"auto_groups": [at::<GroupId>(9)]}))], Err(unknown));
 }
