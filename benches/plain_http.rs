@@ -29,10 +29,10 @@ impl PlainHttp {
             let read = self.stream.read(&mut self.buffer[filled..]).await.unwrap();
             assert!(read > 0, "the server hung up");
             filled += read;
-            if let Some((head, length)) = head_of(&self.buffer[..filled]) {
-                if filled >= head + length {
-                    return &self.buffer[head..head + length];
-                }
+            if let Some((head, length)) = head_of(&self.buffer[..filled])
+                && filled >= head + length
+            {
+                return &self.buffer[head..head + length];
             }
         }
     }

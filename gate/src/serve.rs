@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
-use axum::http::header::{ALLOW, CONTENT_LENGTH};
+use axum::http::header::{CACHE_CONTROL, ALLOW, CONTENT_LENGTH};
 use axum::http::{HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::serve::ListenerExt;
@@ -101,6 +101,8 @@ async fn watch(State(front): State<Front>, mut request: Request) -> Response {
     version::write(version.unwrap_or(version::NEWEST), headers);
     if let Some(standing) = tally.standing() {
         standing.write(headers);
+        // What one caller may see is nothing for others, nor for later without asking.
+        headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("private, no-cache"));
     }
     if let Some((cors, asked)) = allowed {
         cors::write(cors.headers(asked).await, headers);

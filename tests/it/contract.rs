@@ -11,7 +11,7 @@ use tokio::process::Command;
 
 use crate::clients::{document, root, run, tools};
 use crate::device::try_enrol;
-use crate::rig::{Answer, Rig, netkeep, send, wait_for};
+use crate::rig::{Answer, Rig, send, wait_for};
 
 /// In every description of the other org, so that no answer may contain it.
 const MARK: &str = "of-the-other-org";

@@ -46,7 +46,7 @@ fn allow_null(field: &mut RefOr<Schema>) {
                 items.push(null());
             }
         }
-        other => {
+        other @ (RefOr::Ref(_) | RefOr::T(_)) => {
             let mut either = OneOf::new();
             either.items = vec![null(), other.clone()];
             *other = RefOr::T(Schema::OneOf(either));

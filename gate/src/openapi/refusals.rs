@@ -26,11 +26,11 @@ pub(super) fn explain(method: &HttpMethod, operation: &mut Operation) {
         RefOr::Ref(_) => false,
     };
     let reads = operation.parameters.as_ref().is_some_and(|all| all.iter().any(takes_min));
-    let statuses = match method {
-        HttpMethod::Get if is_public => PUBLIC,
-        HttpMethod::Get => OF_READS,
-        HttpMethod::Post if reads => OF_QUESTIONS,
-        _ => OF_WRITES,
+    let statuses = match (method == &HttpMethod::Get, method == &HttpMethod::Post && reads) {
+        (true, _) if is_public => PUBLIC,
+        (true, _) => OF_READS,
+        (_, true) => OF_QUESTIONS,
+        (false, false) => OF_WRITES,
     };
     let responses = &mut operation.responses.responses;
     for status in statuses {
