@@ -78,21 +78,50 @@ impl Log {
     }
 
     /// The org's messages after position `after` that are there at this moment, in order.
+    ///
+    /// By batched direct get (NATS ADR-31): a consumer for each read would outlive it by minutes, and a server has only so
+    /// many.
     pub async fn replay(&self, org: &OrgId, after: u64) -> Result<Vec<LogMessage>, Error> {
-        let Some(last) = self.last(org).await? else { return Ok(Vec::new()) };
-        let mut messages = Vec::new();
-        if last.position <= after {
-            return Ok(messages);
-        }
-        let mut follow = Box::pin(self.follow(Some(org), after));
-        while let Some(message) = follow.next().await {
-            let end = message.position >= last.position;
-            messages.push(message);
-            if end {
-                break;
+        let mut messages: Vec<LogMessage> = Vec::new();
+        loop {
+            let from = messages.last().map_or(after, |last| last.position) + 1;
+            if !self.read_batch(org, from, &mut messages).await? {
+                return Ok(messages);
             }
         }
-        Ok(messages)
+    }
+
+    /// Reads some messages from a position on, and says whether there are more.
+    async fn read_batch(&self, org: &OrgId, from: u64, messages: &mut Vec<LogMessage>) -> Result<bool, Error> {
+        const DURING: &str = "read a log";
+        let inbox = self.bus.client.new_inbox();
+        let mut answers = self.bus.client.subscribe(inbox.clone()).await.during(DURING)?;
+        let asked = serde_json::json!({
+            "seq": from,
+            "next_by_subj": format!("{}.{org}", self.prefix),
+            "batch": MESSAGES_UNDER_WAY_MAX,
+            "max_bytes": BATCH_BYTES_MAX,
+        });
+        let subject = format!("$JS.API.DIRECT.GET.{}", self.stream);
+        let asked = Bytes::from(asked.to_string());
+        self.bus.client.publish_with_reply(subject, inbox, asked).await.during(DURING)?;
+        loop {
+            let answer = tokio::time::timeout(BATCH_TIMEOUT, answers.next()).await.during(DURING)?;
+            let Some(answer) = answer else { return Err(Error::Malformed(DURING, "the answer broke off".to_owned())) };
+            let header = |name: &str| {
+                let value = answer.headers.as_ref().and_then(|headers| headers.get(name));
+                value.and_then(|value| value.as_str().parse::<u64>().ok())
+            };
+            match (answer.status.map(|status| status.as_u16()), header("Nats-Sequence")) {
+                (None, Some(position)) => {
+                    messages.push(LogMessage { org: org.clone(), position, payload: answer.payload });
+                }
+                // The end of the batch, with how many messages are left.
+                (Some(204), _) => return Ok(header("Nats-Num-Pending").is_some_and(|left| left > 0)),
+                (Some(404), _) => return Ok(false),
+                (status, _) => return Err(Error::Malformed(DURING, format!("{status:?} {:?}", answer.description))),
+            }
+        }
     }
 
     /// The messages of one org, or of all, after position `after`, for ever. Sets itself up again when it breaks.
@@ -154,6 +183,10 @@ impl Reader {
 
 /// Messages that are asked for at once. The server hangs up on who has too many bytes waiting, and a commit may be large.
 const MESSAGES_UNDER_WAY_MAX: i64 = 64;
+/// What one batch of a replay may weigh.
+const BATCH_BYTES_MAX: usize = 32 << 20;
+/// How long the next message of a batch may take.
+const BATCH_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Opens an ordered reader of a stream after a position. A bucket keeps one message a key, so that what is after a
 /// position is also the last of each key that changed.

@@ -7,7 +7,7 @@ import sys
 from http import HTTPStatus
 
 from netkeep_client import AuthenticatedClient
-from netkeep_client.api.addresses import create_address, delete_address, list_addresses, show_addresses, update_address
+from netkeep_client.api.addresses import create_address, delete_address, list_addresses, show_address, update_address
 from netkeep_client.api.rules import create_rule, delete_rule, list_rules, update_rule
 from netkeep_client.api.setup_keys import create_setup_key
 from netkeep_client.api.sql import sql
@@ -64,7 +64,7 @@ def walk(client):
 
     renamed = update_address.sync_detailed(address.id, client=client, body=AddressPatch(name="web"))
     position = int(renamed.headers["Netkeep-Position"])
-    shown = show_addresses.sync_detailed(address.id, client=client, netkeep_min_position=position)
+    shown = show_address.sync_detailed(address.id, client=client, netkeep_min_position=position)
     assert expect(shown, HTTPStatus.OK, Address).name == "web"
 
     # What is in use stays; then both go.

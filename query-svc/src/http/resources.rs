@@ -75,7 +75,7 @@ fn routes<T: Shown>(names: &Names) -> OpenApiRouter<App> {
         .takes_one(at_parameter())
         .lists::<T::View>();
     let summary = format!("Shows one of the {words}.");
-    let mut one = Described::get(&format!("{path}/{{id}}"), &format!("show_{}", names.plural), &names.tag, &summary)
+    let mut one = Described::get(&format!("{path}/{{id}}"), &format!("show_{}", names.singular), &names.tag, &summary)
         .of::<T::Id>()
         .takes::<OneQuery>()
         .takes::<Min>()
