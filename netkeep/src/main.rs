@@ -20,7 +20,7 @@ use std::io::IsTerminal;
 use clap::Parser;
 use tracing_subscriber::EnvFilter;
 
-/// A request allocates some fifty times; this allocator makes reads a quarter faster than that of the C library.
+/// Requests allocate often, and this is faster at it than the C library.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
