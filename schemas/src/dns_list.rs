@@ -21,6 +21,8 @@ pub enum DnsAction {
 
 crate::resource! {
     /// A list of domains to block or to allow, with everything below them.
+    ///
+    /// Kept, checked and versioned; devices do not carry it out yet.
     DnsList(DnsListId) from NewDnsList {
         name: Name,
         #[serde(default)]

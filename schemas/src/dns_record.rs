@@ -21,6 +21,8 @@ pub enum RecordType {
 
 crate::resource! {
     /// A DNS record.
+    ///
+    /// Kept, checked and versioned; devices do not carry it out yet.
     DnsRecord(DnsRecordId) from NewDnsRecord {
         name: Domain,
         #[serde(rename = "type")]

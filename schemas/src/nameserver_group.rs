@@ -12,6 +12,8 @@ use crate::text::{Description, Metadata, Name, Tag, yes};
 
 crate::resource! {
     /// Name servers for some domains, or for all.
+    ///
+    /// Kept, checked and versioned; devices do not carry it out yet.
     NameserverGroup(NameserverGroupId) from NewNameserverGroup {
         name: Name,
         #[serde(default)]

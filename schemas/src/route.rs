@@ -11,6 +11,8 @@ use crate::text::{Description, Metadata, Name, Tag, yes};
 
 crate::resource! {
     /// A static route of one device, or of every device of some groups.
+    ///
+    /// Kept, checked and versioned; devices do not carry it out yet.
     Route(RouteId) from NewRoute {
         name: Name,
         #[serde(default)]
