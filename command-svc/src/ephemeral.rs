@@ -83,17 +83,7 @@ async fn is_absent(bus: &Bus, (org, device): &Whose, connects: u64) -> bool {
 }
 
 async fn remove(orgs: &Orgs, (org, device): &Whose) -> Result<(), Failure> {
-    let origin = Origin {
-        actor: "system".to_owned(),
-        credential: "ephemeral".to_owned(),
-        source_ip: None,
-        role: Role::Owner,
-        user_id: None,
-        device_groups: None,
-        scopes: None,
-        operation: OperationId::new(random_ulid()),
-        traceparent: None,
-    };
+    let origin = Origin::of("system", "ephemeral", Role::Owner, OperationId::new(random_ulid()));
     let options = Options { command_id: random_command_id(), ..Options::default() };
     orgs.submit(org, Command::Delete((*device).into()), origin, options).await.map(|_| ())
 }

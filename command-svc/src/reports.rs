@@ -37,17 +37,7 @@ pub async fn run(bus: Bus, orgs: Orgs, stop: CancellationToken) -> Result<(), bu
 
 async fn carry_out(orgs: Orgs, request: ReportRequest) {
     let (org, device) = (request.org.clone(), request.device);
-    let origin = Origin {
-        actor: device.to_string(),
-        credential: "device_key".to_owned(),
-        source_ip: None,
-        role: Role::Viewer,
-        user_id: None,
-        device_groups: None,
-        scopes: None,
-        operation: OperationId::new(random_ulid()),
-        traceparent: None,
-    };
+    let origin = Origin::of(device.to_string(), "device_key", Role::Viewer, OperationId::new(random_ulid()));
     let options = Options { command_id: random_command_id(), ..Options::default() };
     let command = Command::ReportConfig(device, request.report.clone());
     let answer = match orgs.submit(&org, command, origin, options).await {

@@ -95,17 +95,7 @@ fn unavailable(error: bus::Error) -> Problem {
 
 /// Signing in is nobody's wish but the installation's: it says who may.
 fn origin() -> Origin {
-    Origin {
-        actor: "system".to_owned(),
-        credential: "jwt".to_owned(),
-        source_ip: None,
-        role: Role::Owner,
-        user_id: None,
-        device_groups: None,
-        scopes: None,
-        operation: OperationId::new(random_ulid()),
-        traceparent: None,
-    }
+    Origin::of("system", "jwt", Role::Owner, OperationId::new(random_ulid()))
 }
 
 fn options() -> Options {

@@ -38,6 +38,23 @@ pub struct Origin {
     pub traceparent: Option<String>,
 }
 
+impl Origin {
+    /// Somebody who is no user, is bound to nothing, and comes from nowhere in particular.
+    pub fn of(actor: impl Into<String>, credential: impl Into<String>, role: Role, operation: OperationId) -> Self {
+        Self {
+            actor: actor.into(),
+            credential: credential.into(),
+            source_ip: None,
+            role,
+            user_id: None,
+            device_groups: None,
+            scopes: None,
+            operation,
+            traceparent: None,
+        }
+    }
+}
+
 /// How a command is to be carried out.
 #[derive(Debug, Clone, Default)]
 pub struct Options {

@@ -10,11 +10,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::middleware::from_fn;
 use axum::routing::get;
-use schemas::id::{
-    AddressId, AddressListId, ApiTokenId, ConfigTemplateId, DeviceId, DnsListId, DnsRecordId, EventId, FirewallId,
-    GroupId, NameserverGroupId, NatRuleId, OrgId, PolicyId, RouteId, RuleId, ServiceId, SetupKeyId, UserId, ZoneId,
-    ZonePolicyId,
-};
+use schemas::id::{EventId, OrgId};
 use utoipa::ToSchema;
 use utoipa::openapi::path::{HttpMethod, Operation, PathItem};
 use utoipa::openapi::schema::{ObjectBuilder, Schema, SchemaType, Type};
@@ -109,29 +105,17 @@ fn add<T: ToSchema>(components: &mut Components) {
 }
 
 /// Adds the ids: utoipa refers to them from path parameters, but brings only what bodies refer to.
-fn add_ids(components: &mut Components) {
-    add::<OrgId>(components);
-    add::<RuleId>(components);
-    add::<ZoneId>(components);
-    add::<ZonePolicyId>(components);
-    add::<AddressId>(components);
-    add::<ServiceId>(components);
-    add::<AddressListId>(components);
-    add::<FirewallId>(components);
-    add::<NatRuleId>(components);
-    add::<RouteId>(components);
-    add::<NameserverGroupId>(components);
-    add::<DnsRecordId>(components);
-    add::<DnsListId>(components);
-    add::<GroupId>(components);
-    add::<PolicyId>(components);
-    add::<ConfigTemplateId>(components);
-    add::<SetupKeyId>(components);
-    add::<DeviceId>(components);
-    add::<ApiTokenId>(components);
-    add::<UserId>(components);
-    add::<EventId>(components);
+macro_rules! add_ids {
+    ($($name:ident $table:ident $id:ident $new:ident $module:ident,)*) => {
+        fn add_ids(components: &mut Components) {
+            $(add::<schemas::id::$id>(components);)*
+            add::<OrgId>(components);
+            add::<EventId>(components);
+        }
+    };
 }
+
+schemas::for_each_resource!(add_ids);
 
 fn operations(path: &mut PathItem) -> impl Iterator<Item = (HttpMethod, &mut Operation)> {
     let all = [

@@ -62,17 +62,7 @@ pub(crate) async fn set_plan(orgs: &Orgs, org: &OrgId, plan: Plan) -> anyhow::Re
 }
 
 async fn submit(orgs: &Orgs, org: &OrgId, command: Command, user_id: Option<UserId>) -> Result<Accepted, Failure> {
-    let origin = Origin {
-        actor: SYSTEM.to_owned(),
-        credential: SYSTEM.to_owned(),
-        source_ip: None,
-        role: Role::Owner,
-        user_id,
-        device_groups: None,
-        scopes: None,
-        operation: OperationId::new(random_ulid()),
-        traceparent: None,
-    };
+    let origin = Origin { user_id, ..Origin::of(SYSTEM, SYSTEM, Role::Owner, OperationId::new(random_ulid())) };
     let options = Options { command_id: random_command_id(), ..Options::default() };
     orgs.submit(org, command, origin, options).await
 }

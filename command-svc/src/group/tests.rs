@@ -18,17 +18,7 @@ use crate::decide::tests::Json;
 use crate::submission::{Options, Origin};
 
 pub(super) fn submission(command: Command, options: Options) -> Submission {
-    let origin = Origin {
-        actor: "usr".to_owned(),
-        credential: "tok".to_owned(),
-        source_ip: None,
-        role: Role::Owner,
-        user_id: None,
-        device_groups: None,
-        scopes: None,
-        operation: OperationId::new(Ulid::nil()),
-        traceparent: None,
-    };
+    let origin = Origin::of("usr", "tok", Role::Owner, OperationId::new(Ulid::nil()));
     Submission { command, origin, options, reply: oneshot::channel().0 }
 }
 

@@ -61,15 +61,8 @@ async fn take_in(app: App, enrolment: Write<Enrolment>) -> Result<Response, Prob
         return Err(problem(Failure::Refused(Refusal::DeviceKeyInvalid)));
     }
     let origin = Origin {
-        actor: format!("device:{}", body.public_key),
-        credential: id.to_string(),
-        source_ip: None,
-        role: Role::Viewer,
-        user_id: None,
-        device_groups: None,
-        scopes: None,
-        operation: write.operation,
         traceparent: write.traceparent,
+        ..Origin::of(format!("device:{}", body.public_key), id.to_string(), Role::Viewer, write.operation)
     };
     let options = Options { command_id: random_command_id(), dry_run: write.dry_run, ..Options::default() };
     let call = Call { org: org.clone(), origin, options };

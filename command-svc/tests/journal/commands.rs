@@ -22,17 +22,7 @@ async fn writer(rig: &Rig) -> Orgs {
 }
 
 async fn submit(orgs: &Orgs, org: &OrgId, command: Command, key: Option<&str>) -> Result<Answer, Failure> {
-    let origin = Origin {
-        actor: "usr".to_owned(),
-        credential: "tok".to_owned(),
-        source_ip: None,
-        role: Role::Owner,
-        user_id: None,
-        device_groups: None,
-        scopes: None,
-        operation: OperationId::new(random_ulid()),
-        traceparent: None,
-    };
+    let origin = Origin::of("usr", "tok", Role::Owner, OperationId::new(random_ulid()));
     let command_id = key.unwrap_or("founding").to_owned();
     let command_hash = key.map(|_| "the same body".to_owned());
     let options = Options { command_id, command_hash, ..Options::default() };

@@ -50,17 +50,7 @@ impl Town {
     }
 
     async fn submit(&self, command: Command) -> Result<serde_json::Value, Failure> {
-        let origin = Origin {
-            actor: "usr".to_owned(),
-            credential: "tok".to_owned(),
-            source_ip: None,
-            role: Role::Owner,
-            user_id: None,
-            device_groups: None,
-            scopes: None,
-            operation: OperationId::new(random_ulid()),
-            traceparent: None,
-        };
+        let origin = Origin::of("usr", "tok", Role::Owner, OperationId::new(random_ulid()));
         let options = Options { command_id: random_ulid().to_string(), ..Options::default() };
         match self.orgs.submit(&self.org, command, origin, options).await? {
             Accepted::Done(answer) => Ok(answer.body),

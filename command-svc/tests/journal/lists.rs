@@ -23,17 +23,7 @@ use crate::nats::Nats;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 async fn submit(orgs: &Orgs, org: &OrgId, command: Command, key: &str) -> Answer {
-    let origin = Origin {
-        actor: "usr".to_owned(),
-        credential: "tok".to_owned(),
-        source_ip: None,
-        role: Role::Owner,
-        user_id: None,
-        device_groups: None,
-        scopes: None,
-        operation: OperationId::new(random_ulid()),
-        traceparent: None,
-    };
+    let origin = Origin::of("usr", "tok", Role::Owner, OperationId::new(random_ulid()));
     let command_hash = Some("the same body".to_owned());
     let options = Options { command_id: key.to_owned(), command_hash, ..Options::default() };
     match orgs.submit(org, command, origin, options).await.unwrap() {
